@@ -1,0 +1,93 @@
+# shellcheck shell=bash disable=SC2154 # here, work: set by the experiment; url, spawned: by processes.sh
+# load.sh – loads one mode and measures it. The order of things, for each mode:
+#
+#   1. The probe asks for /fast at a constant rate; at first nothing else happens (the warm-up).
+#   2. When it says "measuring", time 0 of the picture, wrk begins on /heavy and on /slow, and a second
+#      probe on /slow. They go on until the probe has its last answer: the load surrounds the measurement.
+#   3. wrk alone asks for /fast under the same heavy load: what it says is set beside the probe's figures.
+#      It floods the server, and so has a turn of its own.
+#
+# Traps of wrk that this avoids: it drops answers later than --timeout (hence 30 s), and it does not count
+# what is unanswered when it stops. So the heavy load outlives the run on /fast, whose unanswered requests
+# then have waited no differently from the counted ones, and a run is much longer than one stall.
+# SIGINT makes wrk stop and report at once.
+
+# wrk_on PATH CONNECTIONS SECONDS OUT [kernel]
+wrk_on() {
+    local path=$1 connections=$2 seconds=$3 out=$4
+    shift 4
+    spawn "$out" /dev/null wrk --threads 1 --connections "$connections" --duration "$seconds" \
+        --timeout 30s --latency --script "$here/wrk_report.lua" "$url$path" ${1:+-- "$1"}
+}
+
+heavy_load() {
+    wrk_on "/heavy?ms=$HEAVY_MS" "$HEAVY_CONNECTIONS" 600 "$1" kernel
+    heavy=$spawned
+}
+
+# What is still missing when the probe has begun to measure.
+begin_load() {
+    local name=$1
+    heavy_load "$name-heavy-wrk.txt"
+    wrk_on "/slow?ms=$SLOW_MS" "$SLOW_CONNECTIONS" 600 "$name-slow-wrk.txt"
+    slow=$spawned
+    spawn "$name-slow-probe.json" /dev/null "$BUILD/offloop-probe" --json --rate "$SLOW_RATE" \
+        --duration "$SECONDS_PER_MODE" --csv "$name-slow.csv" "$url/slow?ms=$SLOW_MS"
+    slow_probe=$spawned
+}
+
+# Follows the probe through what it says; a second without news is a tick of the progress line.
+follow_probe() {
+    local mode=$1 name=$2 line='' status passed=0
+    while :; do
+        status=0
+        read -r -t 1 line <&3 || status=$?
+        if [ "$status" -gt 128 ]; then
+            passed=$((passed + 1))
+            progress_tick "$mode: ${passed} s of about $((WARMUP + SECONDS_PER_MODE + WRK_SECONDS)) s"
+        elif [ "$status" -ne 0 ]; then
+            return
+        elif [ "$line" = "offloop-probe: measuring" ]; then
+            progress "$mode: $HEAVY_CONNECTIONS connections ask for /heavy?ms=$HEAVY_MS, the probe for /fast"
+            begin_load "$name"
+        fi
+    done
+}
+
+probe_under_load() {
+    local mode=$1 name=$2 pipe=$work/probe-says probe
+    heavy='' slow='' slow_probe=''
+    mkfifo "$pipe"
+    spawn "$name-fast-probe.json" "$pipe" "$BUILD/offloop-probe" --verbose --json --rate "$RATE" \
+        --warmup "$WARMUP" --duration "$SECONDS_PER_MODE" --connections "$PROBE_CONNECTIONS" \
+        --csv "$name-fast.csv" "$url/fast"
+    probe=$spawned
+    exec 3<"$pipe"
+    rm "$pipe"
+    follow_probe "$mode" "$name"
+    exec 3<&-
+    await "$probe" || fail "$mode: the probe did not get all its answers (see $name-fast-probe.json)"
+    await "$slow_probe" || fail "$mode: not every /slow was answered (see $name-slow-probe.json)"
+    interrupt "$slow" || fail "$mode: wrk failed on /slow (see $name-slow-wrk.txt)"
+    interrupt "$heavy" || fail "$mode: wrk failed on /heavy (see $name-heavy-wrk.txt)"
+}
+
+wrk_under_load() {
+    local mode=$1 name=$2
+    progress "$mode: the same for wrk, which asks again when it has been answered"
+    heavy_load "$work/heavy-again.txt"
+    wrk_on /fast "$FAST_CONNECTIONS" "$WRK_SECONDS" "$name-fast-wrk.txt"
+    await "$spawned" || fail "$mode: wrk failed on /fast (see $name-fast-wrk.txt)"
+    interrupt "$heavy" || fail "$mode: wrk failed on /heavy"
+}
+
+measure() {
+    local mode=$1 name=$OUT/$1 options
+    read -ra options <<<"$(mode_options "$mode")"
+    progress "$mode: starting the server"
+    start_server "$name-server.log" "${options[@]}"
+    probe_under_load "$mode" "$name"
+    wrk_under_load "$mode" "$name"
+    stop_server
+    progress "$mode: done"
+}

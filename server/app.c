@@ -1,0 +1,231 @@
+/* app.c – see app.h.
+ *
+ * The end goes in three steps, each begun when the one before is over: the HTTP server answers what
+ * it owes and closes; then the lanes and sources bring home what is still out, and close; then the
+ * loop has no handles left and uv_run returns. */
+#include "server/app.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "server/http/server.h"
+#include "server/log.h"
+#include "server/routes/routes.h"
+
+struct app {
+    struct options options;
+    struct http_server http;
+    struct offload *offload;
+    struct slow_io *slow_io;
+    struct routes_context context;
+    uv_timer_t drain_timer;
+    uv_signal_t signals[2];
+    void (*on_second_signal)(int signal);
+    bool handles_signals, draining;
+};
+
+/* ------------------------------------------------------------------ the end */
+
+static void on_http_closed(void *data)
+{
+    struct app *app = data;
+    uv_close((uv_handle_t *)&app->drain_timer, NULL);
+    for (int i = 0; app->handles_signals && i < 2; i++)
+        uv_close((uv_handle_t *)&app->signals[i], NULL);
+    offload_stop(app->offload);
+    slow_io_stop(app->slow_io);
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    struct app *app = timer->data;
+    log_event(LOG_WARNING, "cut", NULL, "%u connections were not done in time and are cut",
+              app->http.connection_count);
+    http_server_cut(&app->http);
+}
+
+void app_drain(struct app *app)
+{
+    if (app->draining)
+        return;
+    app->draining = true;
+    uv_timer_start(&app->drain_timer, on_drain_timeout, app->options.drain_timeout, 0);
+    http_server_drain(&app->http, on_http_closed, app);
+}
+
+void app_free(struct app *app)
+{
+    offload_free(app->offload);
+    slow_io_free(app->slow_io);
+    free(app);
+}
+
+/* ------------------------------------------------------------------ the beginning */
+
+static struct http_limits limits_from(const struct options *options)
+{
+    return (struct http_limits){
+        .max_header_bytes = options->max_header_size,
+        .max_body_bytes = options->max_body_size,
+        .max_connections = options->max_connections,
+        .max_requests_per_socket = options->max_requests_per_socket,
+        .headers_timeout_ms = options->headers_timeout,
+        .request_timeout_ms = options->request_timeout,
+        .keep_alive_timeout_ms = options->keep_alive_timeout,
+        .write_timeout_ms = options->write_timeout,
+    };
+}
+
+static int make_lanes(struct app *app, uv_loop_t *loop)
+{
+    const struct options *options = &app->options;
+    int rc = slow_io_new(&app->slow_io, loop,
+                         &(struct slow_io_options){
+                             .database = options->database,
+                             .connections = options->database_connections,
+                             .max_queue = options->max_queue,
+                         });
+    if (rc == 0)
+        rc = offload_new(&app->offload, loop,
+                         &(struct offload_options){
+                             .threadpool_size = options->threadpool_size,
+                             .workers = options->workers,
+                             .max_queue = options->max_queue,
+                             .worker_per_request = options->worker_per_request,
+                         });
+    return rc;
+}
+
+static int make_app(struct app *app, uv_loop_t *loop)
+{
+    struct http_limits limits = limits_from(&app->options);
+    int rc = make_lanes(app, loop);
+    if (rc != 0)
+        return rc;
+    rc = http_server_init(&app->http, loop, &limits, &routes, &app->context);
+    if (rc != 0) {
+        offload_stop(app->offload);
+        uv_run(loop, UV_RUN_DEFAULT);
+        return rc;
+    }
+    uv_timer_init(loop, &app->drain_timer);
+    app->drain_timer.data = app;
+    app->context = (struct routes_context){
+        .offload = app->offload,
+        .strategy = strategy_find(app->options.offload),
+        .slow_io = app->slow_io,
+        .source = source_find(app->options.slow_io),
+        .counters = &app->http.counters,
+        .started_ns = trip_clock_ns(),
+    };
+    return 0;
+}
+
+int app_new(struct app **app, uv_loop_t *loop, const struct options *options)
+{
+    struct app *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return UV_ENOMEM;
+    made->options = *options;
+    int rc = make_app(made, loop);
+    if (rc != 0)
+        app_free(made);
+    else
+        *app = made;
+    return rc;
+}
+
+int app_listen(struct app *app)
+{
+    return http_server_listen(&app->http, app->options.host, app->options.port);
+}
+
+unsigned app_port(const struct app *app)
+{
+    return http_server_port(&app->http);
+}
+
+/* ------------------------------------------------------------------ running one */
+
+static const int ending_signals[2] = {SIGTERM, SIGINT};
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct app *app = handle->data;
+    for (int i = 0; i < 2; i++) {
+        uv_signal_stop(&app->signals[i]);
+        signal(ending_signals[i], app->on_second_signal);
+    }
+    log_event(LOG_INFO, "draining", NULL, "%s: taking no new connections, answering what is owed",
+              strsignal(number));
+    app_drain(app);
+}
+
+static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
+{
+    app->on_second_signal = on_second_signal;
+    app->handles_signals = true;
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(loop, &app->signals[i]);
+        app->signals[i].data = app;
+        uv_signal_start(&app->signals[i], on_signal, ending_signals[i]);
+    }
+}
+
+static void log_listening(const struct app *app)
+{
+    char url[300];
+    const char *host = app->options.host;
+    bool literal = strchr(host, ':') != NULL;
+    snprintf(url, sizeof url, "http://%s%s%s:%u", literal ? "[" : "", host, literal ? "]" : "",
+             app_port(app));
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddStringToObject(fields, "url", url);
+    cJSON_AddNumberToObject(fields, "port", app_port(app));
+    cJSON_AddNumberToObject(fields, "pid", uv_os_getpid());
+    cJSON_AddStringToObject(fields, "offload", app->options.offload);
+    log_event(LOG_INFO, "listening", fields, "listening on %s (offload=%s)", url,
+              app->options.offload);
+}
+
+/* Returns the exit status. */
+static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
+{
+    int rc = app_listen(app);
+    if (rc == 0) {
+        watch_signals(app, loop, on_second_signal);
+        log_listening(app);
+    } else {
+        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
+                  app->options.host, app->options.port, uv_strerror(rc));
+        app_drain(app);
+    }
+    uv_run(loop, UV_RUN_DEFAULT);
+    app_free(app);
+    return rc == 0 ? 0 : 1;
+}
+
+int app_run(const struct options *options, void (*on_second_signal)(int signal))
+{
+    uv_loop_t loop;
+    struct app *app;
+    char size[16];
+    snprintf(size, sizeof size, "%u", options->threadpool_size);
+    setenv("UV_THREADPOOL_SIZE", size, 1); /* libuv reads it at the pool's first use */
+    signal(SIGPIPE, SIG_IGN);              /* a peer that has gone is an error code, not a death */
+    int rc = uv_loop_init(&loop);
+    if (rc == 0)
+        rc = app_new(&app, &loop, options);
+    if (rc != 0) {
+        log_event(LOG_ERROR, "start_failed", NULL, "cannot start: %s", uv_strerror(rc));
+        return 1;
+    }
+    int status = serve(app, &loop, on_second_signal);
+    rc = uv_loop_close(&loop);
+    if (rc == 0)
+        log_event(LOG_INFO, "stopped", NULL, "everything is answered and closed");
+    return status;
+}

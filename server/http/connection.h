@@ -1,0 +1,23 @@
+/* connection.h – one socket's life, for server.c. */
+#ifndef OFFLOOP_HTTP_CONNECTION_H
+#define OFFLOOP_HTTP_CONNECTION_H
+
+#include "server/http/server.h"
+
+/* Takes a connection that waits on the listener. Returns 0, or a negative UV_E… code: then it has
+ * been closed again. */
+int http_connection_accept(struct http_server *server);
+
+/* The server drains: this connection ends as soon as it owes nothing. */
+void http_connection_drain(struct http_connection *connection);
+
+/* Ends it now, whatever it is doing. May be called more than once. */
+void http_connection_close(struct http_connection *connection);
+
+/* One tick of the server's clock: closes it if it has waited too long. */
+void http_connection_tick(struct http_connection *connection);
+
+/* The next in the server's list. Get it before calling anything that may close this one. */
+struct http_connection *http_connection_next(const struct http_connection *connection);
+
+#endif

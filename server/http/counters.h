@@ -1,0 +1,20 @@
+/* counters.h – what a server has seen: plain counters, written on its loop's thread only. */
+#ifndef OFFLOOP_HTTP_COUNTERS_H
+#define OFFLOOP_HTTP_COUNTERS_H
+
+#include <stdint.h>
+
+/* The list makes the struct, and the names wherever they are printed. */
+#define HTTP_COUNTERS(row)                                                              \
+    row(connections_accepted) row(connections_refused) row(accept_errors) row(requests) \
+        row(answers_2xx) row(answers_4xx) row(answers_5xx) row(exchanges_abandoned)     \
+            row(messages_refused) row(timeouts_headers) row(timeouts_request)           \
+                row(timeouts_keep_alive) row(timeouts_write) row(out_of_memory)
+
+struct http_counters {
+#define HTTP_COUNTER_MEMBER(name) uint64_t name;
+    HTTP_COUNTERS(HTTP_COUNTER_MEMBER)
+#undef HTTP_COUNTER_MEMBER
+};
+
+#endif

@@ -1,0 +1,100 @@
+/* request.c – looking things up in a parsed request. Nothing here allocates or keeps state. */
+#include "server/http/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const char *http_request_field(const struct http_request *request, const char *name)
+{
+    const char *field = request->fields;
+    while (*field != '\0') {
+        const char *value = field + strlen(field) + 1;
+        if (strcasecmp(field, name) == 0)
+            return value;
+        field = value + strlen(value) + 1;
+    }
+    return NULL;
+}
+
+/* The weight of one media range: "q=0" and "q=0.000" turn it off (RFC 9110, section 12.4.2). */
+static bool range_is_refused(const char *parameters, size_t length)
+{
+    for (size_t i = 0; i + 2 < length; i++) {
+        if ((parameters[i] == 'q' || parameters[i] == 'Q') && parameters[i + 1] == '=')
+            return strtod(parameters + i + 2, NULL) <= 0.0;
+    }
+    return false;
+}
+
+static bool range_names(const char *range, size_t length, const char *media_type)
+{
+    size_t family = strcspn(media_type, "/") + 1;
+    if (length == strlen(media_type) && strncasecmp(range, media_type, length) == 0)
+        return true;
+    return length == family + 1 && range[family] == '*' &&
+           strncasecmp(range, media_type, family) == 0;
+}
+
+bool http_request_prefers(const struct http_request *request, const char *media_type)
+{
+    const char *accept = http_request_field(request, "accept");
+    while (accept != NULL && *accept != '\0') {
+        accept += strspn(accept, " \t,");
+        size_t length = strcspn(accept, ",");
+        size_t range = strcspn(accept, "; \t,");
+        if (range_names(accept, range, media_type))
+            return !range_is_refused(accept + range, length - range);
+        accept += length;
+    }
+    return false;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+int http_percent_decode(const char *from, size_t length, bool plus, char *to, size_t to_size)
+{
+    size_t out = 0;
+    for (size_t in = 0; in < length; in++) {
+        char c = from[in];
+        if (c == '%') {
+            int high = in + 2 < length ? hex_digit(from[in + 1]) : -1;
+            int low = in + 2 < length ? hex_digit(from[in + 2]) : -1;
+            if (high < 0 || low < 0 || (high | low) == 0)
+                return -EINVAL;
+            c = (char)(high * 16 + low);
+            in += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        if (out + 1 >= to_size)
+            return -ENAMETOOLONG;
+        to[out++] = c;
+    }
+    to[out] = '\0';
+    return (int)out;
+}
+
+int http_query_next(const char **cursor, char *name, size_t name_size, char *value,
+                    size_t value_size)
+{
+    const char *pair = *cursor + strspn(*cursor, "&");
+    if (*pair == '\0')
+        return 0;
+    size_t length = strcspn(pair, "&");
+    size_t name_length = strcspn(pair, "=&");
+    const char *text = pair + name_length + (name_length < length ? 1 : 0);
+    int rc = http_percent_decode(pair, name_length, true, name, name_size);
+    if (rc >= 0)
+        rc = http_percent_decode(text, length - (size_t)(text - pair), true, value, value_size);
+    *cursor = pair + length;
+    return rc < 0 ? rc : 1;
+}

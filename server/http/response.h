@@ -1,0 +1,58 @@
+/* response.h – what a handler answers, and how its head is written. */
+#ifndef OFFLOOP_HTTP_RESPONSE_H
+#define OFFLOOP_HTTP_RESPONSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+/* The status codes that are sent, each with its reason phrase (RFC 9110, section 15; RFC 6585 for
+ * 431). */
+#define HTTP_STATUSES(row)                                                                       \
+    row(200, "OK") row(204, "No Content") row(400, "Bad Request") row(404, "Not Found")          \
+        row(405, "Method Not Allowed") row(408, "Request Timeout") row(413, "Content Too Large") \
+            row(414, "URI Too Long") row(417, "Expectation Failed")                              \
+                row(431, "Request Header Fields Too Large") row(500, "Internal Server Error")    \
+                    row(501, "Not Implemented") row(502, "Bad Gateway")                          \
+                        row(503, "Service Unavailable") row(504, "Gateway Timeout")              \
+                            row(505, "HTTP Version Not Supported")
+
+/* Everything in it is the caller's and is copied before the answering call returns. */
+struct http_response {
+    int status;
+    const char *content_type; /* NULL if there is no content */
+    const char *fields;       /* further field lines, each ended by CRLF; or NULL */
+    const void *body;
+    size_t body_bytes;
+};
+
+/* How the connection goes on, which the head must say (RFC 9112, section 9.3). */
+enum http_persistence {
+    HTTP_PERSISTS,            /* 1.1: nothing to say */
+    HTTP_PERSISTS_EXPLICITLY, /* 1.0: "Connection: keep-alive" */
+    HTTP_CLOSES,              /* "Connection: close" */
+};
+
+/* The Date field, formatted anew only when the second has changed. One per loop. */
+struct http_date {
+    time_t second;
+    char line[40]; /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" (RFC 9110, section 5.6.7) */
+};
+
+enum { HTTP_DATE_LINE_BYTES = 37 };
+
+/* "OK" for 200; "Unknown" for a status that is not in the list. */
+const char *http_reason(int status);
+
+/* Brings the line up to date and returns it. */
+const char *http_date_line(struct http_date *date, time_t now);
+
+/* An upper bound for the head of this response, in bytes. */
+size_t http_response_head_bound(const struct http_response *response);
+
+/* Writes the head, with the empty line behind it, to `head`, which has room for the bound. Returns
+ * its length. Content-Length is left out where it is not allowed (1xx, 204). */
+size_t http_response_head(char *head, const struct http_response *response,
+                          enum http_persistence persistence, const char *date_line);
+
+#endif

@@ -1,0 +1,178 @@
+/* server.c – the listener, the clock and the drain. What happens on a socket is connection.c's.
+ *
+ * Time-outs count ticks of one repeating timer, not the time of day: one timer for any number of
+ * connections, a connection's stamp is one store, and a loop that was blocked for ten seconds has
+ * ticked once, so the requests that arrived meanwhile are not mistaken for silence. The timer runs
+ * only while there are connections: an idle server does not wake up. */
+#include "server/http/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/http/connection.h"
+
+enum { BACKLOG = 4096, TICK_MAX_MS = 1000, TICK_MIN_MS = 5, DRAIN_GRACE_MS = 100 };
+
+/* An eighth of the shortest time-out: precise enough, and rare. */
+static unsigned tick_for(const struct http_limits *limits)
+{
+    unsigned shortest = limits->keep_alive_timeout_ms;
+    const unsigned others[] = {limits->headers_timeout_ms, limits->request_timeout_ms,
+                               limits->write_timeout_ms};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        shortest = others[i] < shortest ? others[i] : shortest;
+    unsigned tick = shortest / 8;
+    if (tick > TICK_MAX_MS)
+        return TICK_MAX_MS;
+    return tick < TICK_MIN_MS ? TICK_MIN_MS : tick;
+}
+
+int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,
+                     const struct http_router *router, void *context)
+{
+    memset(server, 0, sizeof *server);
+    char *memory = malloc(HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES + limits->max_header_bytes);
+    if (memory == NULL)
+        return UV_ENOMEM;
+    server->input = memory;
+    server->output = memory + HTTP_INPUT_BYTES;
+    server->parser_shared = (struct http_parser_shared){
+        .scratch = memory + HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES,
+        .max_header_bytes = limits->max_header_bytes,
+        .max_body_bytes = limits->max_body_bytes,
+    };
+    server->loop = loop;
+    server->limits = *limits;
+    server->router = *router;
+    server->context = context;
+    server->tick_ms = tick_for(limits);
+    uv_tcp_init(loop, &server->listener);
+    uv_timer_init(loop, &server->clock);
+    server->listener.data = server->clock.data = server;
+    server->open_handles = 2;
+    return 0;
+}
+
+/* ------------------------------------------------------------------ listening */
+
+/* Without memory for a connection the client stays in the listener's hands, and the clock tries
+ * again. */
+static void accept_one(struct http_server *server)
+{
+    server->accept_waits = http_connection_accept(server) == UV_ENOMEM;
+    if (server->accept_waits)
+        server->counters.out_of_memory++;
+}
+
+static void for_each_connection(struct http_server *server,
+                                void (*visit)(struct http_connection *connection))
+{
+    struct http_connection *connection = server->connections;
+    while (connection != NULL) {
+        struct http_connection *next = http_connection_next(connection);
+        visit(connection);
+        connection = next;
+    }
+}
+
+static void on_tick(uv_timer_t *clock)
+{
+    struct http_server *server = clock->data;
+    server->ticks++;
+    for_each_connection(server, http_connection_tick);
+    if (server->accept_waits)
+        accept_one(server);
+    if (server->connections == NULL && !server->accept_waits)
+        uv_timer_stop(clock);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct http_server *server = listener->data;
+    if (status < 0)
+        server->counters.accept_errors++; /* libuv has closed it: descriptors ran out */
+    else
+        accept_one(server);
+    if (!uv_is_active((uv_handle_t *)&server->clock))
+        uv_timer_start(&server->clock, on_tick, server->tick_ms, server->tick_ms);
+}
+
+static int resolve(uv_loop_t *loop, const char *host, unsigned port,
+                   struct sockaddr_storage *address)
+{
+    uv_getaddrinfo_t request;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    int rc = uv_getaddrinfo(loop, &request, NULL, host, NULL, &hints);
+    if (rc != 0)
+        return rc;
+    memcpy(address, request.addrinfo->ai_addr, request.addrinfo->ai_addrlen);
+    uv_freeaddrinfo(request.addrinfo);
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
+    return 0;
+}
+
+int http_server_listen(struct http_server *server, const char *host, unsigned port)
+{
+    struct sockaddr_storage address;
+    int rc = resolve(server->loop, host, port, &address);
+    if (rc == 0)
+        rc = uv_tcp_bind(&server->listener, (const struct sockaddr *)&address, 0);
+    if (rc == 0) /* inherited by every connection: no call for each */
+        rc = uv_tcp_nodelay(&server->listener, 1);
+    if (rc == 0)
+        rc = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
+    return rc;
+}
+
+unsigned http_server_port(const struct http_server *server)
+{
+    struct sockaddr_storage address;
+    int length = sizeof address;
+    if (uv_tcp_getsockname(&server->listener, (struct sockaddr *)&address, &length) != 0)
+        return 0;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http_server *server = handle->data;
+    if (--server->open_handles > 0)
+        return;
+    free(server->input);
+    server->input = NULL;
+    if (server->on_closed != NULL)
+        server->on_closed(server->on_closed_data);
+}
+
+void http_server_settle(struct http_server *server)
+{
+    bool over = server->draining && server->connection_count == 0;
+    if (over && !uv_is_closing((uv_handle_t *)&server->clock))
+        uv_close((uv_handle_t *)&server->clock, on_handle_closed);
+}
+
+void http_server_drain(struct http_server *server, void (*on_closed)(void *data), void *data)
+{
+    if (server->draining)
+        return;
+    server->draining = true;
+    server->on_closed = on_closed;
+    server->on_closed_data = data;
+    uv_close((uv_handle_t *)&server->listener, on_handle_closed);
+    for_each_connection(server, http_connection_drain);
+    if (server->connections != NULL) /* an early tick, for those that seemed idle just now */
+        uv_timer_start(&server->clock, on_tick, DRAIN_GRACE_MS, server->tick_ms);
+    http_server_settle(server);
+}
+
+void http_server_cut(struct http_server *server)
+{
+    for_each_connection(server, http_connection_close);
+}

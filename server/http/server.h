@@ -1,0 +1,88 @@
+/* server.h – one listener on one loop: its limits, its connections, its counters, its drain.
+ *
+ * All functions are called on the loop's thread. There is no global: two servers can live in one
+ * process, even on one loop. The caller owns the memory of struct http_server and keeps it until
+ * the on_closed of http_server_drain is called, which ends every server, listening or not. */
+#ifndef OFFLOOP_HTTP_SERVER_H
+#define OFFLOOP_HTTP_SERVER_H
+
+#include <uv.h>
+
+#include "server/http/counters.h"
+#include "server/http/parser.h"
+#include "server/http/router.h"
+
+/* Names and defaults are Node's where Node has them. All must be above zero, but
+ * max_requests_per_socket where zero means no limit. */
+struct http_limits {
+    size_t max_header_bytes;
+    size_t max_body_bytes;
+    unsigned max_connections;
+    unsigned max_requests_per_socket;
+    unsigned headers_timeout_ms;    /* from a message's first byte to the end of its head */
+    unsigned request_timeout_ms;    /* from a message's first byte to its last */
+    unsigned keep_alive_timeout_ms; /* of an idle connection that has had an answer */
+    unsigned write_timeout_ms;      /* of a peer that takes no byte of its answer */
+};
+
+#define HTTP_LIMITS_DEFAULT                                                                      \
+    {                                                                                            \
+        .max_header_bytes = 16 * 1024, .max_body_bytes = 1024 * 1024, .max_connections = 100000, \
+        .max_requests_per_socket = 0, .headers_timeout_ms = 60000, .request_timeout_ms = 300000, \
+        .keep_alive_timeout_ms = 5000, .write_timeout_ms = 30000,                                \
+    }
+
+struct http_connection;
+
+/* Members are for http/connection.c; others use the functions. */
+struct http_server {
+    uv_loop_t *loop;
+    uv_tcp_t listener;
+    uv_timer_t clock; /* counts the ticks by which connections time out */
+    struct http_limits limits;
+    struct http_router router;
+    void *context; /* for the handlers */
+    struct http_counters counters;
+    struct http_date date;
+    struct http_parser_shared parser_shared;
+
+    struct http_connection *connections; /* list of all that are open */
+    unsigned connection_count;
+    struct http_connection *running; /* the one whose bytes are in `output`, or NULL */
+    uint64_t ticks;
+    unsigned tick_ms;
+    char *input;  /* every read lands here */
+    char *output; /* the answers to one read gather here and leave in one write */
+    size_t output_length;
+
+    bool accept_waits, draining;
+    unsigned open_handles;
+    void (*on_closed)(void *data);
+    void *on_closed_data;
+};
+
+enum { HTTP_INPUT_BYTES = 64 * 1024, HTTP_OUTPUT_BYTES = 64 * 1024 };
+
+/* Returns 0 or UV_ENOMEM; then nothing is to be closed. */
+int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,
+                     const struct http_router *router, void *context);
+
+/* Binds to a host name or address and a port (0: any free one) and listens. Returns 0 or a negative
+ * UV_E… code. Resolving a name blocks, so this belongs before the loop runs. */
+int http_server_listen(struct http_server *server, const char *host, unsigned port);
+
+/* The port that is listened on, in host order. */
+unsigned http_server_port(const struct http_server *server);
+
+/* Takes no new connections, answers what has been read, closes every connection when it has nothing
+ * more to say, and calls on_closed(data) when all is closed and freed; perhaps before it returns.
+ */
+void http_server_drain(struct http_server *server, void (*on_closed)(void *data), void *data);
+
+/* After http_server_drain: closes at once what is still open; exchanges are abandoned. */
+void http_server_cut(struct http_server *server);
+
+/* For connection.c: a connection's memory is gone; if it was the last one, a drain may end. */
+void http_server_settle(struct http_server *server);
+
+#endif

@@ -1,0 +1,91 @@
+/* calibration.c – see calibration.h.
+ *
+ * A thread's CPU time is what counts, so a neighbour on the same core does not make the machine
+ * look slow; a kernel that uses less CPU than it takes time (sleep) is measured by the clock. A
+ * sample is cut off after SAMPLE_NS, whatever its size: a slow machine gets a shorter sample, not a
+ * longer start. */
+#include "server/offload/calibration.h"
+
+#include <math.h>
+#include <time.h>
+
+enum { SAMPLE_NS = 15 * 1000 * 1000 };
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static double measure(const struct kernel *kernel)
+{
+    struct kernel_arguments arguments;
+    struct kernel_run run;
+    kernel_arguments_init(&arguments, kernel);
+    arguments.values[0] = kernel->sample_size;
+    if (kernel_run_init(&run, kernel, &arguments) != 0)
+        return (double)kernel->step_units; /* what the kernel's author took a millisecond for */
+    uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC), end_ns = wall_ns + SAMPLE_NS;
+    uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    while (kernel_run_step(&run, kernel->step_units) && clock_ns(CLOCK_MONOTONIC) < end_ns)
+        continue;
+    wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_ns;
+    cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
+    double units = (double)run.done_units;
+    kernel_run_close(&run);
+    uint64_t taken_ns = cpu_ns > wall_ns / 2 ? cpu_ns : wall_ns;
+    return units * 1e6 / (double)(taken_ns > 0 ? taken_ns : 1);
+}
+
+static void measure_all(void *data)
+{
+    struct calibration *calibration = data;
+    for (size_t i = 0; i < CALIBRATION_KERNELS_MAX && kernel_at(i) != NULL; i++)
+        calibration->units_per_ms[i] = measure(kernel_at(i));
+    uv_async_send(&calibration->measured);
+}
+
+static void on_measured(uv_async_t *async)
+{
+    struct calibration *calibration = async->data;
+    uv_thread_join(&calibration->thread);
+    uv_close((uv_handle_t *)async, NULL);
+    calibration->ready = true;
+    calibration->on_ready(calibration->data);
+}
+
+int calibration_start(struct calibration *calibration, uv_loop_t *loop,
+                      void (*on_ready)(void *data), void *data)
+{
+    calibration->on_ready = on_ready;
+    calibration->data = data;
+    calibration->ready = false;
+    int rc = uv_async_init(loop, &calibration->measured, on_measured);
+    if (rc != 0)
+        return rc;
+    calibration->measured.data = calibration;
+    rc = uv_thread_create(&calibration->thread, measure_all, calibration);
+    if (rc != 0)
+        uv_close((uv_handle_t *)&calibration->measured, NULL);
+    return rc;
+}
+
+static size_t index_of(const struct kernel *kernel)
+{
+    size_t index = 0;
+    while (kernel_at(index) != kernel)
+        index++;
+    return index;
+}
+
+uint64_t calibration_size(const struct calibration *calibration, const struct kernel *kernel,
+                          uint64_t ms)
+{
+    const struct kernel_parameter *size = &kernel->parameters[0];
+    double units = calibration->units_per_ms[index_of(kernel)] * (double)ms;
+    uint64_t n = kernel->size_of(units < 1.0 ? 1 : (uint64_t)llround(units));
+    if (n < size->min)
+        return size->min;
+    return n > size->max ? size->max : n;
+}

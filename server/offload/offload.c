@@ -1,0 +1,319 @@
+/* offload.c – the life of a job: admitted, sent, run, brought home, counted.
+ *
+ * What all strategies share is here, so that a strategy holds only its way of running things:
+ * admission (a bounded queue for each), the wait for the calibration, cancellation, the counters,
+ * and the order of the end: first every job comes home, then the lanes close. */
+#include "server/offload/offload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/offload/calibration.h"
+#include "server/offload/strategy.h"
+
+#define STRATEGY_ROW(name)  &strategy_##name,
+#define STRATEGY_NAME(name) ", " #name
+
+static const struct strategy *const strategies[] = {STRATEGIES(STRATEGY_ROW)};
+static const char names[] = STRATEGIES(STRATEGY_NAME);
+
+enum { STRATEGY_COUNT = sizeof strategies / sizeof *strategies };
+
+/* What the server knows of one strategy. */
+struct desk {
+    bool started;
+    void *lanes;
+    unsigned out; /* jobs that are waiting or running there */
+    struct offload_counters counters;
+};
+
+struct offload {
+    uv_loop_t *loop;
+    struct offload_options options;
+    struct desk desks[STRATEGY_COUNT];
+    struct calibration calibration;
+    struct job_queue uncalibrated; /* they wait for a size */
+    struct job *jobs;              /* all that are out */
+    bool stopping;
+};
+
+/* ------------------------------------------------------------------ the table */
+
+const struct strategy *strategy_at(size_t index)
+{
+    return index < STRATEGY_COUNT ? strategies[index] : NULL;
+}
+
+const struct strategy *strategy_find(const char *name)
+{
+    for (size_t i = 0; i < STRATEGY_COUNT; i++) {
+        if (strcmp(strategies[i]->name, name) == 0)
+            return strategies[i];
+    }
+    return NULL;
+}
+
+const char *strategy_names(void)
+{
+    return names + sizeof ", " - 1;
+}
+
+const char *strategy_name(const struct strategy *strategy)
+{
+    return strategy->name;
+}
+
+const char *strategy_help(const struct strategy *strategy)
+{
+    return strategy->help;
+}
+
+static size_t index_of(const struct strategy *strategy)
+{
+    size_t index = 0;
+    while (strategies[index] != strategy)
+        index++;
+    return index;
+}
+
+/* ------------------------------------------------------------------ queues */
+
+void job_queue_push(struct job_queue *queue, struct job *job)
+{
+    job->next = NULL;
+    job->previous = queue->last;
+    if (queue->last != NULL)
+        queue->last->next = job;
+    else
+        queue->first = job;
+    queue->last = job;
+}
+
+void job_queue_remove(struct job_queue *queue, struct job *job)
+{
+    if (job->previous != NULL)
+        job->previous->next = job->next;
+    else
+        queue->first = job->next;
+    if (job->next != NULL)
+        job->next->previous = job->previous;
+    else
+        queue->last = job->previous;
+    job->next = job->previous = NULL;
+}
+
+struct job *job_queue_pop(struct job_queue *queue)
+{
+    struct job *job = queue->first;
+    if (job != NULL)
+        job_queue_remove(queue, job);
+    return job;
+}
+
+/* ------------------------------------------------------------------ on the lane */
+
+void job_run(struct job *job, struct lane lane)
+{
+    struct kernel_run run;
+    job->trip.lane = lane;
+    job->trip.started_ns = trip_clock_ns();
+    job->error = kernel_run_init(&run, job->kernel, &job->arguments);
+    if (job->error == 0) {
+        bool more = true;
+        while (more && !atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+            more = kernel_run_step(&run, job->kernel->step_units);
+        job->error = more ? -ECANCELED : kernel_run_finish(&run, &job->result);
+        kernel_run_close(&run);
+    }
+    job->trip.finished_ns = trip_clock_ns();
+}
+
+/* ------------------------------------------------------------------ on the loop */
+
+static void list_insert(struct offload *offload, struct job *job)
+{
+    job->newer = NULL;
+    job->older = offload->jobs;
+    if (job->older != NULL)
+        job->older->newer = job;
+    offload->jobs = job;
+}
+
+static void list_remove(struct offload *offload, struct job *job)
+{
+    if (job->newer != NULL)
+        job->newer->older = job->older;
+    else
+        offload->jobs = job->older;
+    if (job->older != NULL)
+        job->older->newer = job->newer;
+}
+
+/* The end of the end: nothing is out any more. */
+static void stop_lanes(struct offload *offload)
+{
+    for (size_t i = 0; i < STRATEGY_COUNT; i++) {
+        if (offload->desks[i].started)
+            strategies[i]->stop(offload->desks[i].lanes);
+        offload->desks[i].started = false;
+    }
+}
+
+static void go_home(struct job *job, enum trip_outcome outcome, int error)
+{
+    struct offload *offload = job->offload;
+    struct offload_counters *counters = &offload->desks[index_of(job->strategy)].counters;
+    job->outcome = outcome;
+    job->error = error;
+    job->trip.delivered_ns = trip_clock_ns();
+    counters->succeeded += outcome == TRIP_SUCCEEDED;
+    counters->cancelled += outcome == TRIP_CANCELLED;
+    counters->refused += outcome == TRIP_REFUSED;
+    counters->failed += outcome == TRIP_FAILED;
+    counters->dropped += outcome == TRIP_SUCCEEDED && job->owner == NULL;
+    list_remove(offload, job);
+    job->done(job);
+    if (offload->stopping && offload->jobs == NULL)
+        stop_lanes(offload);
+}
+
+void job_deliver(struct job *job, int error)
+{
+    int final = error != 0 ? error : job->error;
+    job->offload->desks[index_of(job->strategy)].out--;
+    if (final == 0)
+        go_home(job, TRIP_SUCCEEDED, 0);
+    else if (final == -ECANCELED)
+        go_home(job, TRIP_CANCELLED, final);
+    else
+        go_home(job, TRIP_FAILED, final);
+}
+
+static int desk_open(struct offload *offload, size_t index)
+{
+    struct desk *desk = &offload->desks[index];
+    if (desk->started)
+        return 0;
+    int rc = strategies[index]->start(offload->loop, &offload->options, &desk->lanes);
+    desk->started = rc == 0;
+    return rc;
+}
+
+static bool is_full(const struct offload *offload, size_t index)
+{
+    const struct desk *desk = &offload->desks[index];
+    unsigned width = strategies[index]->width(desk->lanes);
+    return width > 0 && desk->out >= width + offload->options.max_queue;
+}
+
+/* The job has its size: to the lanes with it. */
+static void send_out(struct offload *offload, struct job *job)
+{
+    size_t index = index_of(job->strategy);
+    struct desk *desk = &offload->desks[index];
+    int rc = desk_open(offload, index);
+    if (rc == 0)
+        rc = is_full(offload, index) ? UV_EAGAIN : 0;
+    if (rc == 0) {
+        desk->out++; /* before submit: it may deliver at once */
+        rc = job->strategy->submit(desk->lanes, job);
+        if (rc == 0)
+            return;
+        desk->out--;
+    }
+    go_home(job, TRIP_REFUSED, rc);
+}
+
+static void set_size(struct offload *offload, struct job *job)
+{
+    job->arguments.values[0] = calibration_size(&offload->calibration, job->kernel, job->ms);
+}
+
+static void on_calibrated(void *data)
+{
+    struct offload *offload = data;
+    struct job *job;
+    while ((job = job_queue_pop(&offload->uncalibrated)) != NULL) {
+        set_size(offload, job);
+        send_out(offload, job);
+    }
+}
+
+void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job)
+{
+    job->offload = offload;
+    job->strategy = strategy;
+    job->trip = (struct trip){.submitted_ns = trip_clock_ns()};
+    job->next = job->previous = NULL;
+    atomic_init(&job->cancelled, false);
+    list_insert(offload, job);
+    offload->desks[index_of(strategy)].counters.submitted++;
+    if (job->ms > 0 && !offload->calibration.ready) {
+        job_queue_push(&offload->uncalibrated, job);
+        return;
+    }
+    if (job->ms > 0)
+        set_size(offload, job);
+    send_out(offload, job);
+}
+
+void offload_cancel(struct job *job)
+{
+    struct offload *offload = job->offload;
+    if (atomic_exchange_explicit(&job->cancelled, true, memory_order_relaxed))
+        return;
+    if (job->ms > 0 && !offload->calibration.ready) {
+        job_queue_remove(&offload->uncalibrated, job);
+        go_home(job, TRIP_CANCELLED, -ECANCELED);
+    } else if (job->strategy->cancel != NULL) {
+        job->strategy->cancel(offload->desks[index_of(job->strategy)].lanes, job);
+    }
+}
+
+void job_close(struct job *job)
+{
+    if (job->outcome == TRIP_SUCCEEDED)
+        kernel_result_close(&job->result);
+}
+
+/* ------------------------------------------------------------------ beginning and end */
+
+int offload_new(struct offload **offload, uv_loop_t *loop, const struct offload_options *options)
+{
+    struct offload *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return UV_ENOMEM;
+    made->loop = loop;
+    made->options = *options;
+    int rc = calibration_start(&made->calibration, loop, on_calibrated, made);
+    if (rc != 0) {
+        free(made);
+        return rc;
+    }
+    *offload = made;
+    return 0;
+}
+
+void offload_stop(struct offload *offload)
+{
+    offload->stopping = true;
+    for (struct job *job = offload->jobs; job != NULL;) {
+        struct job *older = job->older;
+        offload_cancel(job);
+        job = older;
+    }
+    if (offload->jobs == NULL)
+        stop_lanes(offload);
+}
+
+void offload_free(struct offload *offload)
+{
+    free(offload);
+}
+
+const struct offload_counters *offload_counters(const struct offload *offload,
+                                                const struct strategy *strategy)
+{
+    return &offload->desks[index_of(strategy)].counters;
+}

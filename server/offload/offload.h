@@ -1,0 +1,93 @@
+/* offload.h – heavy work goes out and comes back once.
+ *
+ * A job carries a kernel and its arguments from the loop to wherever a strategy runs it, and the
+ * result back. Whatever happens, its `done` is called exactly once, on the loop's thread, perhaps
+ * before offload_submit returns. All functions are called on the loop's thread. */
+#ifndef OFFLOOP_OFFLOAD_H
+#define OFFLOOP_OFFLOAD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/kernel.h"
+#include "server/observe/trip.h"
+
+struct uv_loop_s;
+struct offload;
+struct strategy;
+
+/* The caller owns the memory and keeps it until `done` was called. */
+struct job {
+    /* Set by the caller. */
+    const struct kernel *kernel;
+    struct kernel_arguments arguments;
+    uint64_t ms; /* above 0: the size is whatever takes about this long, see calibration.h */
+    void (*done)(struct job *job);
+    void *owner; /* the caller's; NULL once nobody waits for the result */
+
+    /* Valid in `done`. */
+    enum trip_outcome outcome; /* succeeded: `result` is there until job_close */
+    int error;                 /* a negative errno when it failed or was refused */
+    struct kernel_result result;
+    struct trip trip;
+    const struct strategy *strategy;
+
+    /* The strategies'. */
+    struct offload *offload;
+    struct job *next, *previous; /* in the queue that it waits in */
+    struct job *newer, *older;   /* in the list of all that are out */
+    void *lane_data;
+    atomic_bool cancelled;
+};
+
+struct offload_options {
+    unsigned threadpool_size; /* of libuv's pool, as UV_THREADPOOL_SIZE says */
+    unsigned workers;
+    unsigned max_queue;      /* jobs that may wait for a lane, per strategy */
+    bool worker_per_request; /* a thread for each job instead of a pool of them */
+};
+
+/* How the jobs of one strategy ended. Written on the loop's thread. */
+#define OFFLOAD_COUNTERS(row) \
+    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(dropped)
+
+struct offload_counters {
+#define OFFLOAD_COUNTER_MEMBER(name) uint64_t name;
+    OFFLOAD_COUNTERS(OFFLOAD_COUNTER_MEMBER)
+#undef OFFLOAD_COUNTER_MEMBER
+};
+
+/* The strategy of this name, or NULL; the row of this index, or NULL behind the last one; all the
+ * names, "none, threadpool, worker", for messages; a row's name and its line of help. */
+const struct strategy *strategy_find(const char *name);
+const struct strategy *strategy_at(size_t index);
+const char *strategy_names(void);
+const char *strategy_name(const struct strategy *strategy);
+const char *strategy_help(const struct strategy *strategy);
+
+/* Makes the jobs' side of a server and starts the calibration. Returns 0 or a negative UV_E… code.
+ */
+int offload_new(struct offload **offload, struct uv_loop_s *loop,
+                const struct offload_options *options);
+
+/* Sends the job out. */
+void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job);
+
+/* Nobody wants the result any more: a waiting job ends at once, a running one at its kernel's next
+ * step. `done` is called as ever, perhaps before this returns. */
+void offload_cancel(struct job *job);
+
+/* Cancels all jobs, and closes every lane and handle as soon as all are back. No job may be
+ * submitted any more. When the loop has run out of handles, offload_free frees what is left. */
+void offload_stop(struct offload *offload);
+void offload_free(struct offload *offload);
+
+/* The counters of one strategy. */
+const struct offload_counters *offload_counters(const struct offload *offload,
+                                                const struct strategy *strategy);
+
+/* Frees the result of a job that is done. */
+void job_close(struct job *job);
+
+#endif

@@ -1,0 +1,54 @@
+/* strategy.h – what a way of running jobs must offer to offload.c, and what it gets. For offload/
+ * only.
+ *
+ * To add a strategy: write its file with a `const struct strategy`, declare that below, give it a
+ * row in the list. The contract suite in tests/unit/strategy_contract_test.c then holds it to this
+ * interface. */
+#ifndef OFFLOOP_OFFLOAD_STRATEGY_H
+#define OFFLOOP_OFFLOAD_STRATEGY_H
+
+#include <uv.h>
+
+#include "server/offload/offload.h"
+
+struct strategy {
+    const char *name;
+    const char *help;
+    /* Makes the lanes, at the first job. Returns 0 or a negative UV_E… code. Mandatory. */
+    int (*start)(uv_loop_t *loop, const struct offload_options *options, void **lanes);
+    /* Sends the job to a lane, which calls job_run, and brings it back to the loop, which calls
+     * job_deliver; once each. Returns 0, or a negative UV_E… code: then it did nothing. Mandatory.
+     */
+    int (*submit)(void *lanes, struct job *job);
+    /* If the job still waits, takes it out of its queue and delivers it, now or soon. Optional: a
+     * strategy without queue has nothing to do, for job->cancelled is already set. */
+    void (*cancel)(void *lanes, struct job *job);
+    /* How many jobs run at the same time; above that they wait. 0: they never wait. Mandatory. */
+    unsigned (*width)(const void *lanes);
+    /* Closes the handles and frees the lanes once these are closed. No job is out. Mandatory. */
+    void (*stop)(void *lanes);
+};
+
+/* In the order of the documentation. */
+#define STRATEGIES(row) row(none) row(threadpool) row(worker)
+
+#define STRATEGY_DECLARE(name) extern const struct strategy strategy_##name;
+STRATEGIES(STRATEGY_DECLARE)
+#undef STRATEGY_DECLARE
+
+/* Runs the job's kernel to its end, or until it is cancelled. On the lane's thread. */
+void job_run(struct job *job, struct lane lane);
+
+/* Brings a job home. On the loop's thread. `error` is 0, or why it never ran (UV_ECANCELED). */
+void job_deliver(struct job *job, int error);
+
+/* A queue of jobs, linked through next and previous; for one thread, or under a lock. */
+struct job_queue {
+    struct job *first, *last;
+};
+
+void job_queue_push(struct job_queue *queue, struct job *job);
+struct job *job_queue_pop(struct job_queue *queue);              /* NULL when empty */
+void job_queue_remove(struct job_queue *queue, struct job *job); /* which is in it */
+
+#endif

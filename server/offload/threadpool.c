@@ -1,0 +1,83 @@
+/* threadpool.c – on libuv's thread pool, as a native addon of Node would.
+ *
+ * The pool belongs to the process: 4 threads by default, shared with files, DNS and the database of
+ * /slow. A few heavy jobs make all of these wait, which is the lesson of this strategy. libuv takes
+ * a waiting job back (uv_cancel), but not a running one: that looks at job->cancelled by itself. */
+#include <stdlib.h>
+
+#include "server/observe/pool_lane.h"
+#include "server/offload/strategy.h"
+
+struct threadpool {
+    uv_loop_t *loop;
+    unsigned size;
+};
+
+struct pool_work {
+    uv_work_t work;
+    struct job *job;
+};
+
+static int threadpool_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
+{
+    struct threadpool *pool = malloc(sizeof *pool);
+    if (pool == NULL)
+        return UV_ENOMEM;
+    *pool = (struct threadpool){.loop = loop, .size = options->threadpool_size};
+    *lanes = pool;
+    return 0;
+}
+
+static void on_work(uv_work_t *work)
+{
+    job_run(((struct pool_work *)work)->job, pool_lane());
+}
+
+static void on_after_work(uv_work_t *work, int status)
+{
+    struct job *job = ((struct pool_work *)work)->job;
+    free(work);
+    job_deliver(job, status);
+}
+
+static int threadpool_submit(void *lanes, struct job *job)
+{
+    struct threadpool *pool = lanes;
+    struct pool_work *work = malloc(sizeof *work);
+    if (work == NULL)
+        return UV_ENOMEM;
+    work->job = job;
+    job->lane_data = work;
+    int rc = uv_queue_work(pool->loop, &work->work, on_work, on_after_work);
+    if (rc != 0)
+        free(work);
+    return rc;
+}
+
+static void threadpool_cancel(void *lanes, struct job *job)
+{
+    (void)lanes;
+    struct pool_work *work = job->lane_data;
+    (void)uv_cancel((uv_req_t *)&work->work); /* UV_EBUSY: it runs, and stops at its next step */
+}
+
+static unsigned threadpool_width(const void *lanes)
+{
+    const struct threadpool *pool = lanes;
+    return pool->size;
+}
+
+static void threadpool_stop(void *lanes)
+{
+    free(lanes);
+}
+
+const struct strategy strategy_threadpool = {
+    .name = "threadpool",
+    .help = "on libuv's thread pool (uv_queue_work), which files, DNS and /slow share",
+    .start = threadpool_start,
+    .submit = threadpool_submit,
+    .cancel = threadpool_cancel,
+    .width = threadpool_width,
+    .stop = threadpool_stop,
+};

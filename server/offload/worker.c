@@ -1,0 +1,266 @@
+/* worker.c – on threads of our own, as Node's worker_threads.
+ *
+ * Every worker has an event loop and a mailbox of its own, as a Node worker has; a message is a
+ * pointer and a wake-up (uv_async_send). Jobs wait on the main loop's side and go to a worker only
+ * when it is free, as in Piscina: so a waiting job can be withdrawn without a lock, and none stands
+ * behind a long one while another worker is idle. Results come back by one queue for all workers
+ * and one uv_async, which merges wake-ups: the queue is emptied at each.
+ *
+ * With worker_per_request there is no pool: each job gets a new worker, which ends after it. That
+ * is what tutorials show (`new Worker()` in the handler); what it costs is to be seen, not to be
+ * recommended.
+ *
+ * Rejected: mailboxes that hold several jobs (they bring head-of-line blocking back), and a
+ * condition variable in place of the worker's loop (a worker that cannot do I/O is not what Node
+ * has). */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/offload/strategy.h"
+
+struct workers;
+
+struct worker {
+    struct workers *pool;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;               /* on the worker's loop: the mailbox is not empty */
+    _Atomic(struct job *) mailbox; /* at most one job */
+    atomic_bool ends;              /* nothing more will come */
+    struct lane lane;
+    struct worker *next_idle; /* the main loop's */
+};
+
+struct workers {
+    uv_async_t results_came; /* on the main loop */
+    uv_mutex_t lock;         /* guards `results` */
+    struct job_queue results;
+    struct job_queue waiting; /* from here on the main loop's alone */
+    struct worker *idle;
+    bool per_request;
+    unsigned size;
+    unsigned born; /* workers so far, which numbers them */
+};
+
+/* ------------------------------------------------------------------ on the worker's thread */
+
+static void post_result(struct workers *pool, struct job *job)
+{
+    uv_mutex_lock(&pool->lock);
+    job_queue_push(&pool->results, job);
+    uv_mutex_unlock(&pool->lock);
+    uv_async_send(&pool->results_came);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct worker *worker = wake->data;
+    struct job *job = atomic_exchange(&worker->mailbox, NULL);
+    bool ends = atomic_load(&worker->ends);
+    if (ends)
+        uv_close((uv_handle_t *)wake, NULL);
+    if (job == NULL)
+        return;
+    job_run(job, worker->lane);
+    post_result(worker->pool, job); /* the worker may be freed from here on, if it ends */
+}
+
+static void worker_main(void *data)
+{
+    struct worker *worker = data;
+    char name[16];
+    snprintf(name, sizeof name, "worker %u", worker->lane.number);
+    pthread_setname_np(pthread_self(), name);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+/* ------------------------------------------------------------------ a worker's life, on the main
+ * loop */
+
+static void worker_send(struct worker *worker, struct job *job, bool last)
+{
+    atomic_store(&worker->mailbox, job);
+    atomic_store(&worker->ends, last);
+    uv_async_send(&worker->wake);
+}
+
+/* Waits until the worker has ended, which it does as soon as its mailbox is empty. */
+static void worker_free(struct worker *worker)
+{
+    uv_thread_join(&worker->thread);
+    uv_loop_close(&worker->loop);
+    free(worker);
+}
+
+static int worker_prepare(struct worker *worker)
+{
+    int rc = uv_loop_init(&worker->loop);
+    if (rc != 0)
+        return rc;
+    rc = uv_async_init(&worker->loop, &worker->wake, on_wake);
+    worker->wake.data = worker;
+    if (rc == 0 && (rc = uv_thread_create(&worker->thread, worker_main, worker)) == 0)
+        return 0;
+    if (rc != 0 && uv_is_active((uv_handle_t *)&worker->wake))
+        uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->loop);
+    return rc;
+}
+
+static int worker_new(struct workers *pool, struct worker **made)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return UV_ENOMEM;
+    worker->pool = pool;
+    worker->lane = (struct lane){.kind = "worker", .number = ++pool->born};
+    int rc = worker_prepare(worker);
+    if (rc != 0) {
+        free(worker);
+        return rc;
+    }
+    *made = worker;
+    return 0;
+}
+
+/* ------------------------------------------------------------------ handing out and taking in */
+
+static void hand_out(struct workers *pool)
+{
+    while (pool->idle != NULL && pool->waiting.first != NULL) {
+        struct worker *worker = pool->idle;
+        struct job *job = job_queue_pop(&pool->waiting);
+        pool->idle = worker->next_idle;
+        job->lane_data = worker;
+        worker_send(worker, job, false);
+    }
+}
+
+static void take_back(struct workers *pool, struct worker *worker)
+{
+    if (pool->per_request) {
+        worker_free(worker);
+        return;
+    }
+    worker->next_idle = pool->idle;
+    pool->idle = worker;
+}
+
+static void on_results(uv_async_t *async)
+{
+    struct workers *pool = async->data;
+    uv_mutex_lock(&pool->lock);
+    struct job_queue results = pool->results;
+    pool->results = (struct job_queue){NULL, NULL};
+    uv_mutex_unlock(&pool->lock);
+    for (struct job *job = results.first; job != NULL; job = job->next)
+        take_back(pool, job->lane_data);
+    hand_out(pool); /* first the lanes are busy again, then the answers are written */
+    struct job *job;
+    while ((job = job_queue_pop(&results)) != NULL)
+        job_deliver(job, 0);
+}
+
+static int worker_submit(void *lanes, struct job *job)
+{
+    struct workers *pool = lanes;
+    struct worker *worker;
+    job->lane_data = NULL;
+    if (!pool->per_request) {
+        job_queue_push(&pool->waiting, job);
+        hand_out(pool);
+        return 0;
+    }
+    int rc = worker_new(pool, &worker);
+    if (rc != 0)
+        return rc;
+    job->lane_data = worker;
+    worker_send(worker, job, true);
+    return 0;
+}
+
+static void worker_cancel(void *lanes, struct job *job)
+{
+    struct workers *pool = lanes;
+    if (job->lane_data != NULL)
+        return; /* a worker has it, and looks at job->cancelled between two steps */
+    job_queue_remove(&pool->waiting, job);
+    job_deliver(job, UV_ECANCELED);
+}
+
+static unsigned worker_width(const void *lanes)
+{
+    const struct workers *pool = lanes;
+    return pool->size;
+}
+
+/* ------------------------------------------------------------------ beginning and end */
+
+static void on_results_closed(uv_handle_t *handle)
+{
+    struct workers *pool = handle->data;
+    uv_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static void worker_stop(void *lanes)
+{
+    struct workers *pool = lanes;
+    for (struct worker *worker = pool->idle, *next; worker != NULL; worker = next) {
+        next = worker->next_idle;
+        worker_send(worker, NULL, true);
+        worker_free(worker);
+    }
+    uv_close((uv_handle_t *)&pool->results_came, on_results_closed);
+}
+
+/* All of them, or none. */
+static int hire(struct workers *pool, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct worker *worker;
+        int rc = worker_new(pool, &worker);
+        if (rc != 0)
+            return rc;
+        worker->next_idle = pool->idle;
+        pool->idle = worker;
+    }
+    return 0;
+}
+
+static int worker_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
+{
+    struct workers *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return UV_ENOMEM;
+    int rc = uv_mutex_init(&pool->lock);
+    if (rc == 0 && (rc = uv_async_init(loop, &pool->results_came, on_results)) != 0)
+        uv_mutex_destroy(&pool->lock);
+    if (rc != 0) {
+        free(pool);
+        return rc;
+    }
+    pool->results_came.data = pool;
+    pool->per_request = options->worker_per_request;
+    /* One per request: the queue's bound is a bound for the threads, and nobody waits. */
+    pool->size = pool->per_request ? 1 : options->workers;
+    rc = hire(pool, pool->per_request ? 0 : pool->size);
+    if (rc != 0)
+        worker_stop(pool);
+    else
+        *lanes = pool;
+    return rc;
+}
+
+const struct strategy strategy_worker = {
+    .name = "worker",
+    .help = "on worker threads of its own, as worker_threads and Piscina do",
+    .start = worker_start,
+    .submit = worker_submit,
+    .cancel = worker_cancel,
+    .width = worker_width,
+    .stop = worker_stop,
+};

@@ -1,0 +1,280 @@
+/* options.c – the option table, and getopt_long driven by it.
+ *
+ * To add an option: 1. give struct options a member, 2. add a row here. The parser, --help, the
+ * check of bounds and the reading of the environment all follow from the row. */
+#include "server/options.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/bounded.h"
+#include "server/offload/offload.h"
+#include "server/slow_io/slow_io.h"
+
+enum option_type { OPTION_NUMBER, OPTION_TEXT, OPTION_FLAG, OPTION_STRATEGY, OPTION_SOURCE };
+
+/* name, letter (0: none), type, member, min, max, default, environment variable, what the argument
+ * is called, help. A default of NULL is worked out when the program starts. */
+struct option_row {
+    const char *name;
+    char letter;
+    enum option_type type;
+    size_t offset;
+    unsigned min, max;
+    const char *fallback;
+    const char *environment;
+    const char *argument;
+    const char *help;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct option_row rows[] = {
+    {"host", 'H', OPTION_TEXT, AT(host), 0, 0, "127.0.0.1", "HOST", "ADDRESS",
+     "listen on this address or name"},
+    {"port", 'p', OPTION_NUMBER, AT(port), 0, 65535, "8080", "PORT", "N",
+     "listen on this port; 0 picks a free one and prints it"},
+    {"offload", 'o', OPTION_STRATEGY, AT(offload), 0, 0, "none", NULL, "WHERE",
+     "where /heavy computes"},
+    {"slow-io", 0, OPTION_SOURCE, AT(slow_io), 0, 0, "sqlite", NULL, "SOURCE",
+     "what /slow waits for"},
+    {"threadpool-size", 0, OPTION_NUMBER, AT(threadpool_size), 1, 1024, "4", "UV_THREADPOOL_SIZE",
+     "N", "threads in libuv's pool"},
+    {"workers", 'w', OPTION_NUMBER, AT(workers), 1, 1024, NULL, NULL, "N",
+     "worker threads; as many as there are cores unless given"},
+    {"worker-per-request", 0, OPTION_FLAG, AT(worker_per_request), 0, 0, NULL, NULL, NULL,
+     "start a thread for each job, as tutorials do, instead of keeping a pool"},
+    {"max-queue", 0, OPTION_NUMBER, AT(max_queue), 0, 1000000, "1000", NULL, "N",
+     "jobs that may wait; one more gets 503"},
+    {"database", 0, OPTION_TEXT, AT(database), 0, 0, NULL, NULL, "FILE",
+     "SQLite database of /slow; made if it is not there (default: offloop.db in the cache folder)"},
+    {"database-connections", 0, OPTION_NUMBER, AT(database_connections), 1, 1024, "4", NULL, "N",
+     "queries that wait in the database at the same time"},
+    {"max-header-size", 0, OPTION_NUMBER, AT(max_header_size), 1024, 16 << 20, "16384", NULL,
+     "BYTES", "of a request's target and field lines together"},
+    {"max-body-size", 0, OPTION_NUMBER, AT(max_body_size), 1, 1 << 30, "1048576", NULL, "BYTES",
+     "of a request's content"},
+    {"max-connections", 0, OPTION_NUMBER, AT(max_connections), 1, 1000000, "100000", NULL, "N",
+     "connections at the same time; one more gets 503"},
+    {"max-requests-per-socket", 0, OPTION_NUMBER, AT(max_requests_per_socket), 0, 1000000000, "0",
+     NULL, "N", "requests before a connection is closed; 0 for no limit"},
+    {"headers-timeout", 0, OPTION_NUMBER, AT(headers_timeout), 1, 86400000, "60000", NULL, "MS",
+     "for the head of a request to arrive"},
+    {"request-timeout", 0, OPTION_NUMBER, AT(request_timeout), 1, 86400000, "300000", NULL, "MS",
+     "for a whole request to arrive"},
+    {"keep-alive-timeout", 0, OPTION_NUMBER, AT(keep_alive_timeout), 1, 86400000, "5000", NULL,
+     "MS", "for an idle connection"},
+    {"write-timeout", 0, OPTION_NUMBER, AT(write_timeout), 1, 86400000, "30000", NULL, "MS",
+     "for a client that takes nothing of its answer"},
+    {"drain-timeout", 0, OPTION_NUMBER, AT(drain_timeout), 1, 86400000, "10000", NULL, "MS",
+     "for running requests to end after SIGTERM or SIGINT"},
+};
+
+enum { ROW_COUNT = sizeof rows / sizeof *rows, FIRST_CODE = 256 };
+
+/* ------------------------------------------------------------------ values */
+
+static unsigned core_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? (unsigned)count : 1;
+}
+
+static void *member_of(struct options *options, const struct option_row *row)
+{
+    return (char *)options + row->offset;
+}
+
+static int check_name(const struct option_row *row, const char *label, const char *value,
+                      char *error, size_t error_size)
+{
+    bool strategy = row->type == OPTION_STRATEGY;
+    if (strategy ? strategy_find(value) != NULL : source_find(value) != NULL)
+        return 0;
+    return bounded_choice_error(label, strategy ? strategy_names() : source_names(), value, error,
+                                error_size);
+}
+
+/* `label` is what the user called it: "--port" or "PORT". */
+static int set_value(struct options *options, const struct option_row *row, const char *label,
+                     const char *value, char *error, size_t error_size)
+{
+    uint64_t number = 0;
+    int rc = 0;
+    switch (row->type) {
+    case OPTION_NUMBER:
+        rc = bounded_integer(label, row->min, row->max, value, &number, error, error_size);
+        *(unsigned *)member_of(options, row) = (unsigned)number;
+        return rc;
+    case OPTION_FLAG:
+        *(bool *)member_of(options, row) = true;
+        return 0;
+    case OPTION_STRATEGY:
+    case OPTION_SOURCE:
+        rc = check_name(row, label, value, error, error_size);
+        break;
+    case OPTION_TEXT:
+        break;
+    }
+    *(const char **)member_of(options, row) = value;
+    return rc;
+}
+
+static int set_fallbacks(struct options *options, char *error, size_t error_size)
+{
+    *options = (struct options){.workers = core_count()};
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        const struct option_row *row = &rows[i];
+        const char *value = row->environment != NULL ? getenv(row->environment) : NULL;
+        const char *label = row->environment;
+        if (value == NULL || *value == '\0') {
+            value = row->fallback;
+            label = row->name;
+        }
+        int rc = value != NULL ? set_value(options, row, label, value, error, error_size) : 0;
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ the command line */
+
+static void fill_getopt(struct option *longs, char *letters)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        int has_argument = rows[i].type == OPTION_FLAG ? no_argument : required_argument;
+        longs[i] = (struct option){rows[i].name, has_argument, NULL, FIRST_CODE + (int)i};
+        if (rows[i].letter == 0)
+            continue;
+        *letters++ = rows[i].letter;
+        if (has_argument)
+            *letters++ = ':';
+    }
+    longs[ROW_COUNT] = (struct option){"help", no_argument, NULL, 'h'};
+    longs[ROW_COUNT + 1] = (struct option){"version", no_argument, NULL, 'V'};
+    longs[ROW_COUNT + 2] = (struct option){NULL, 0, NULL, 0};
+    strcpy(letters, "hV");
+}
+
+static const struct option_row *row_of(int code)
+{
+    if (code >= FIRST_CODE)
+        return &rows[code - FIRST_CODE];
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].letter == code)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* getopt says '?' for an option it does not know and ':' for a missing argument. */
+static enum options_verdict complain(int code, const char *word, char *error, size_t error_size)
+{
+    snprintf(error, error_size,
+             code == ':' ? "%.60s needs an argument" : "there is no option %.60s", word);
+    return OPTIONS_WRONG;
+}
+
+static enum options_verdict take_option(struct options *options, int code, const char *word,
+                                        char *error, size_t error_size)
+{
+    char label[64];
+    const struct option_row *row = row_of(code);
+    if (code == 'h')
+        return OPTIONS_HELP;
+    if (code == 'V')
+        return OPTIONS_VERSION;
+    if (row == NULL)
+        return complain(code, word, error, error_size);
+    snprintf(label, sizeof label, "--%s", row->name);
+    return set_value(options, row, label, optarg, error, error_size) == 0 ? OPTIONS_RUN
+                                                                          : OPTIONS_WRONG;
+}
+
+enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
+                                   size_t error_size)
+{
+    struct option longs[ROW_COUNT + 3];
+    char letters[2 * ROW_COUNT + 4] = ":"; /* a colon first: tell a missing argument apart */
+    int code;
+    if (set_fallbacks(options, error, error_size) != 0)
+        return OPTIONS_WRONG;
+    fill_getopt(longs, letters + 1);
+    optind = 0; /* begin anew, whoever used getopt before */
+    opterr = 0;
+    while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+        enum options_verdict verdict = take_option(options, code, word, error, error_size);
+        if (verdict != OPTIONS_RUN)
+            return verdict;
+    }
+    if (optind < argc) {
+        snprintf(error, error_size, "%.60s is no option, and there are no other arguments",
+                 argv[optind]);
+        return OPTIONS_WRONG;
+    }
+    return OPTIONS_RUN;
+}
+
+/* ------------------------------------------------------------------ --help */
+
+static void print_choices(FILE *out, enum option_type type)
+{
+    if (type == OPTION_STRATEGY) {
+        const struct strategy *strategy;
+        for (size_t i = 0; (strategy = strategy_at(i)) != NULL; i++)
+            fprintf(out, "        %-11s %s\n", strategy_name(strategy), strategy_help(strategy));
+    } else if (type == OPTION_SOURCE) {
+        const struct source *source;
+        for (size_t i = 0; (source = source_at(i)) != NULL; i++)
+            fprintf(out, "        %-11s %s\n", source_name(source), source_help(source));
+    }
+}
+
+static void print_row(FILE *out, const struct option_row *row)
+{
+    char names[64];
+    snprintf(names, sizeof names, "--%s%s%s", row->name, row->argument != NULL ? "=" : "",
+             row->argument != NULL ? row->argument : "");
+    fprintf(out, "  %c%c%s %-31s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
+            row->letter ? "," : " ", names);
+    fprintf(out, "%s", row->help);
+    if (row->fallback != NULL)
+        fprintf(out, " (default: %s)", row->fallback);
+    if (row->environment != NULL)
+        fprintf(out, " [%s]", row->environment);
+    fputc('\n', out);
+    print_choices(out, row->type);
+}
+
+char *options_help(void)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL)
+        return NULL;
+    fprintf(out,
+            "Usage: offloop [OPTION]...\n"
+            "An HTTP server whose event loop you can see: /fast answers at once, /slow awaits a\n"
+            "database, /heavy computes, and --offload says where.\n\n");
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        print_row(out, &rows[i]);
+    fprintf(out, "  -h, %-31sthis text\n  -V, %-31sthe version\n", "--help", "--version");
+    fprintf(out, "\nA name in brackets is an environment variable; the command line wins over it.\n"
+                 "\nTry:\n  offloop --offload=none &\n"
+                 "  curl 'http://127.0.0.1:8080/heavy?ms=3000' &\n"
+                 "  curl http://127.0.0.1:8080/fast        # waits three seconds\n"
+                 "  curl 'http://127.0.0.1:8080/heavy?ms=3000&offload=worker' &\n"
+                 "  curl http://127.0.0.1:8080/fast        # answers at once\n");
+    fclose(out);
+    return text;
+}

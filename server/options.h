@@ -1,0 +1,48 @@
+/* options.h – what can be set from outside: the option table and the values it fills.
+ *
+ * The command line wins over the environment, the environment over the default. */
+#ifndef OFFLOOP_OPTIONS_H
+#define OFFLOOP_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Times in milliseconds, sizes in bytes. Strings belong to the command line or the environment. */
+struct options {
+    const char *host;
+    unsigned port;
+    const char *offload; /* the name of a strategy */
+    const char *slow_io; /* the name of a source */
+    unsigned threadpool_size;
+    unsigned workers;
+    bool worker_per_request;
+    unsigned max_queue;
+    const char *database; /* NULL: in the user's cache folder */
+    unsigned database_connections;
+
+    unsigned max_header_size;
+    unsigned max_body_size;
+    unsigned max_connections;
+    unsigned max_requests_per_socket;
+    unsigned headers_timeout;
+    unsigned request_timeout;
+    unsigned keep_alive_timeout;
+    unsigned write_timeout;
+    unsigned drain_timeout;
+};
+
+enum options_verdict {
+    OPTIONS_RUN,  /* go ahead */
+    OPTIONS_HELP, /* print options_help */
+    OPTIONS_VERSION,
+    OPTIONS_WRONG, /* `error` has one line that says what is wrong and what is allowed */
+};
+
+/* Sets every option from its default, the environment and the arguments. */
+enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
+                                   size_t error_size);
+
+/* The text of --help, malloc'ed; NULL when memory is short. */
+char *options_help(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* answer.h – answers that teach: a JSON document with where the work was and how long it waited,
+ * ran and came back; the same as Server-Timing, which browsers draw. */
+#ifndef OFFLOOP_ROUTES_ANSWER_H
+#define OFFLOOP_ROUTES_ANSWER_H
+
+#include <cjson/cJSON.h>
+
+#include "server/http/exchange.h"
+#include "server/observe/trip.h"
+
+/* Answers 200 with the document, which is taken over (NULL, when memory was short, gives a 503),
+ * after adding lane, wait_ms, run_ms and return_ms to it. */
+void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip);
+
+/* Answers 200 with bytes of another media type, with the same fields. */
+void answer_trip_bytes(struct http_exchange *exchange, const char *content_type, const void *bytes,
+                       size_t length, const struct trip *trip);
+
+/* Answers for work that brought nothing: 503 with Retry-After when it was refused (`error` says
+ * why, a negative errno) or cut short, 500 with `problem` when it failed. `what` names the work:
+ * "the job". */
+void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcome, int error,
+                        const char *what, const char *problem);
+
+/* Answers 200 with a document, which is taken over. */
+void answer_json(struct http_exchange *exchange, cJSON *document);
+
+#endif

@@ -1,0 +1,17 @@
+/* fast.c – res.send('…'): answered at once, on the loop. Its latency is the loop's delay and
+ * nothing else, which makes it the thermometer of every experiment here. */
+#include "server/routes/routes.h"
+
+void fast_handler(struct http_exchange *exchange, void *context)
+{
+    static const char text[] = "fast: the event loop answered at once\n";
+    static const struct http_response response = {
+        .status = 200,
+        .content_type = "text/plain; charset=utf-8",
+        .fields = "Cache-Control: no-store\r\n",
+        .body = text,
+        .body_bytes = sizeof text - 1,
+    };
+    (void)context;
+    http_exchange_answer(exchange, &response);
+}

@@ -1,0 +1,18 @@
+/* parameters.h – the query string of a demo route, checked. */
+#ifndef OFFLOOP_ROUTES_PARAMETERS_H
+#define OFFLOOP_ROUTES_PARAMETERS_H
+
+#include <stdbool.h>
+
+#include "server/http/exchange.h"
+
+/* Takes one parameter. Returns 0, or a negative errno with a sentence in `error` that names it. */
+typedef int parameter_setter(void *data, const char *name, const char *value, char *error,
+                             size_t error_size);
+
+/* Gives every parameter of the request to `set`, in their order, but for those whose name begins
+ * with '_', which pages add to make a URL unique. If one is wrong, answers 400 with the sentence
+ * and returns false. */
+bool parameters_parse(struct http_exchange *exchange, parameter_setter *set, void *data);
+
+#endif

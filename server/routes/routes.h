@@ -1,0 +1,31 @@
+/* routes.h – the routes of the demonstration, and what their handlers know.
+ *
+ * /fast, /slow and /heavy are the three Express handlers of every Node course. Handlers know
+ * exchanges, jobs and queries; they know no connection and no thread. */
+#ifndef OFFLOOP_ROUTES_H
+#define OFFLOOP_ROUTES_H
+
+#include "server/http/counters.h"
+#include "server/http/router.h"
+#include "server/offload/offload.h"
+#include "server/slow_io/slow_io.h"
+
+/* The handlers' context. */
+struct routes_context {
+    struct offload *offload;
+    const struct strategy *strategy; /* of a /heavy that names none */
+    struct slow_io *slow_io;
+    const struct source *source; /* of a /slow that names none */
+    const struct http_counters *counters;
+    uint64_t started_ns;
+};
+
+/* The table, for http_server_init. */
+extern const struct http_router routes;
+
+http_handler index_handler, healthz_handler; /* about.c */
+http_handler fast_handler;
+http_handler slow_handler;
+http_handler heavy_handler;
+
+#endif
