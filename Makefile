@@ -65,8 +65,77 @@ $(BUILD)/%.o: %.c VERSION
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-.PHONY: clean
+# ---------------------------------------------------------------- the two commands
+# Both install what is missing first, and then start make anew: what pkg-config says may have changed.
+.PHONY: demo test run deps
+deps:
+	@.ci/deps build
+
+demo:
+	@.ci/deps build demo
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) loadtest/experiment
+
+test:
+	@.ci/deps build test
+	@$(MAKE) --no-print-directory -j$(shell nproc 2>/dev/null || echo 2) run-tests
+
+run: deps
+	@$(MAKE) --no-print-directory $(BUILD)/offloop
+	@$(BUILD)/offloop
+
+# ---------------------------------------------------------------- tests
+TEST_SRC     := $(wildcard tests/unit/*_test.c tests/integration/*_test.c)
+SUPPORT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
+PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
+PROBE_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/loadtest/*_test.c))
+SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test))
+
+$(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
+
+$(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
+
+.PHONY: run-tests coverage layers lint format
+run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS)
+	@BUILD=$(BUILD) tests/run $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
+
+coverage:
+	@.ci/deps build test
+	@.ci/coverage build/coverage 90
+
+layers:
+	@.ci/layers
+
+lint:
+	@.ci/deps build test lint
+	@.ci/lint
+
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+# ---------------------------------------------------------------- installing, cleaning, helping
+.PHONY: install clean help
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/offloop
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/offloop
+
 clean:
-	rm -rf build coverage
+	rm -rf build
+
+help:
+	@echo 'make            build offloop, offloop-kernel and offloop-probe into $(BUILD)/'
+	@echo 'make demo       install what is missing, build, run the blocking experiment'
+	@echo 'make test       install what is missing, build, run all tests'
+	@echo 'make run        build and start the server on 127.0.0.1:8080'
+	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR'
+	@echo 'make coverage   line coverage of server/ and kernel/'
+	@echo 'make lint       clang-format, cppcheck, shellcheck, gcc and clang with -Werror'
+	@echo 'make layers     who includes whom, against the rules of docs/architecture.md'
+	@echo 'make clean      remove build/'
+	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

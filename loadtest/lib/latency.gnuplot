@@ -1,5 +1,5 @@
 # latency.gnuplot – small multiples with the same axes: one panel a mode, one dot a request.
-# Set by the caller: type (svg or png), output_file, folder, modes, warmup, seconds, connections.
+# Set by the caller: type (svg or png), output_file, folder, modes, calm, seconds, connections.
 #
 # Colours: Okabe and Ito's, which stay apart for the colour-blind; the routes differ in shape as well.
 
@@ -22,7 +22,7 @@ if (type eq "svg") {
 set output output_file
 set encoding utf8
 
-set xrange [-warmup:seconds]
+set xrange [-calm:seconds]
 set logscale y
 set yrange [0.02:8000]
 set ytics ("0.1 ms" 0.1, "1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000)
@@ -35,7 +35,7 @@ set border 3 lc rgb grey
 unset key
 
 figure(i, nth) = real(word(system(sprintf("sed -n %dp %s/panels.dat", i, folder)), nth))
-readable(ms) = ms < 10 ? sprintf("%.1f ms", ms) : ms < 1000 ? sprintf("%.0f ms", ms) : sprintf("%.1f s", ms / 1000)
+readable(ms) = ms < 100 ? sprintf("%.1f ms", ms) : ms < 1000 ? sprintf("%.0f ms", ms) : sprintf("%.1f s", ms / 1000)
 
 set multiplot
 set label 1 "{/:Bold Who waits for the event loop?}" at screen 1.0 * left / width, 1 - 32.0 / height left font ",24"
@@ -55,7 +55,7 @@ do for [i = 1:panels] {
 
     kernel = figure(i, 2)
     set object 1 rectangle from 0, graph 0 to seconds, graph 1 behind fillcolor rgb "#f3f3f3" fillstyle solid noborder
-    set arrow 1 from -warmup, kernel to seconds, kernel nohead front lc rgb heavy lw 2.5 dt 2
+    set arrow 1 from -calm, kernel to seconds, kernel nohead front lc rgb heavy lw 2.5 dt 2
     set label 4 sprintf("one kernel ran for %s", readable(kernel)) at graph 0.99, first kernel / 2.6 right front textcolor rgb heavy
     set label 5 sprintf("{/:Bold %s}     worst /fast: {/:Bold %s}", word(modes, i), readable(figure(i, 3))) at graph 0, graph 1.11 left
     plot folder."/".word(modes, i)."-fast.dat" using 1:2 with points pt 5 ps 0.35 lc rgb fast, \

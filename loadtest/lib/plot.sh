@@ -1,12 +1,17 @@
 # shellcheck shell=bash disable=SC2154 # here, work: set by the experiment
 # plot.sh – the picture: /fast and /slow by the instant at which each request was due, one panel a mode.
 
+# The picture begins a moment after the probe: at first the server accepts all its connections at once.
+calm() {
+    awk "BEGIN { print $WARMUP - 0.3 }"
+}
+
 # points CSV – "seconds milliseconds", one dot for each cell of a grid finer than the picture's dots:
-# it looks the same and makes the SVG ten times smaller.
+# it looks the same and makes the SVG several times smaller.
 points() {
-    awk -F, 'NR > 1 && $4 > 0 {
-        x = $1 / 1e6; y = $3 / 1e3; if (y < 0.01) y = 0.01
-        cell = int(x * 120) " " int(log(y) * 30)
+    awk -F, -v columns=$((900 / (WARMUP + SECONDS_PER_MODE) + 1)) 'NR > 1 && $4 > 0 {
+        x = $1 / 1e6; y = $3 / 1e3; if (y < 0.02) y = 0.02
+        cell = int(x * columns) " " int(log(y) * 12)
         if (!(cell in seen)) { seen[cell] = 1; print x, y }
     }' "$1"
 }
@@ -22,7 +27,7 @@ draw() {
     local type
     for type in svg png; do
         gnuplot -e "type='$type'; output_file='$OUT/experiment.$type'; folder='$work'" \
-            -e "modes='$MODES'; warmup=$WARMUP; seconds=$SECONDS_PER_MODE" \
+            -e "modes='$MODES'; calm=$(calm); seconds=$SECONDS_PER_MODE" \
             -e "connections=$HEAVY_CONNECTIONS" "$here/lib/latency.gnuplot"
     done
 }
@@ -32,8 +37,8 @@ draw_blocks() {
     local mode
     echo "The worst /fast of each moment: ▁ under 0.3 ms, ▂ 1, ▃ 3, ▄ 10, ▅ 30, ▆ 100, ▇ 300, █ over 300 ms"
     for mode in $MODES; do
-        awk -F, -v mode="$mode" -v from="-$WARMUP" -v to="$SECONDS_PER_MODE" -v columns=72 '
-            NR > 1 {
+        awk -F, -v mode="$mode" -v from="-$(calm)" -v to="$SECONDS_PER_MODE" -v columns=72 '
+            NR > 1 && $1 / 1e6 >= from {
                 i = int(($1 / 1e6 - from) / (to - from) * columns)
                 if ($3 > worst[i]) worst[i] = $3
             }
@@ -49,5 +54,5 @@ draw_blocks() {
                 print ""
             }' "$OUT/$mode-fast.csv"
     done
-    echo "            ◀ $WARMUP s calm, then /heavy begins"
+    echo "            ◀ $(calm) s calm, then /heavy begins"
 }
