@@ -15,73 +15,13 @@
 #include "server/http/connection.h"
 
 #include <assert.h>
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "server/http/problem.h"
-
-/*                 first byte            last byte             deferred
- *      IDLE ────────────────▶ READING ────────────▶ HANDLING ◀──┐
- *       ▲ ▲                    │  ▲                   │  └──────┘
- *       │ └── nothing more ────┼──┴───── answered ────┤
- *       │                      │ refused, timed out   │ answered, the peer is slow
- *       │                      ▼                      ▼
- *       └────── written ──── WRITING ◀────────────────┘
- *                              │ written, and it was the last answer
- *                              ▼
- *                          LINGERING ── end of input, or time-out ──▶ CLOSING ──▶ freed
- *
- * From every state an error, or http_connection_close, leads to CLOSING. */
-enum connection_state {
-    CONNECTION_IDLE,      /* between two messages */
-    CONNECTION_READING,   /* a part of a message has come */
-    CONNECTION_HANDLING,  /* a handler has the request and will answer */
-    CONNECTION_WRITING,   /* answers wait for the peer to take them */
-    CONNECTION_LINGERING, /* all is said; input is thrown away, so that no reset overtakes the
-                             answer */
-    CONNECTION_CLOSING,   /* the handle is being closed; nothing else happens any more */
-};
+#include "server/http/connection_state.h"
 
 enum { KEPT_MAX = 64 * 1024, LINGER_MS = 2000 };
-
-struct http_exchange {
-    void (*on_abandoned)(void *data);
-    void *data;
-    bool deferred;
-    bool head_only;  /* HEAD: no content in the answer */
-    bool keep_alive; /* as far as this request is concerned */
-    bool explicitly; /* HTTP/1.0 wants to be told */
-};
-
-struct http_connection {
-    uv_tcp_t socket;
-    struct http_server *server;
-    struct http_connection *next, *previous;
-    enum connection_state state;
-    struct http_parser parser;
-    struct http_exchange exchange;
-
-    const char *unread; /* not yet parsed; in the loop's input or in `kept` */
-    size_t unread_bytes;
-    char *kept;
-
-    uint64_t since;     /* the tick that the state's time-out counts from */
-    size_t write_queue; /* bytes that waited at the last look */
-    unsigned writes;    /* in libuv's hands */
-    unsigned answered;  /* requests, over its life */
-    bool last;          /* no further message is taken */
-    bool lingers;       /* the peer may still be sending when the last answer leaves */
-    bool ended;         /* the peer will send nothing more */
-    bool receiving;     /* uv_read_start is in force */
-};
-
-static struct http_connection *connection_of(const struct http_exchange *exchange)
-{
-    return (struct http_connection *)((uintptr_t)exchange -
-                                      offsetof(struct http_connection, exchange));
-}
 
 static uv_stream_t *stream_of(struct http_connection *connection)
 {
@@ -93,11 +33,9 @@ struct http_connection *http_connection_next(const struct http_connection *conne
     return connection->next;
 }
 
-static void leave(struct http_connection *connection);
-
-static void enter(struct http_connection *connection)
+void http_connection_enter(struct http_connection *connection)
 {
-    assert(connection->server->running == NULL && connection->server->output_length == 0);
+    assert(connection->server->running == NULL && connection->server->output.length == 0);
     connection->server->running = connection;
 }
 
@@ -108,7 +46,7 @@ static void on_closed(uv_handle_t *handle)
     struct http_connection *connection = handle->data;
     struct http_server *server = connection->server;
     http_parser_close(&connection->parser);
-    free(connection->kept);
+    http_inbox_close(&connection->inbox);
     free(connection);
     server->connection_count--;
     http_server_settle(server);
@@ -152,200 +90,28 @@ static void finish(struct http_connection *connection)
     }
     connection->state = CONNECTION_LINGERING;
     connection->since = connection->server->ticks;
-    connection->unread_bytes = 0;
+    http_inbox_close(&connection->inbox);
 }
 
 /* ------------------------------------------------------------------ writing */
 
-struct pending_write {
-    uv_write_t request;
-    char bytes[];
-};
-
-static void on_written(uv_write_t *request, int status)
+static void on_drained(struct http_outbox *outbox, int status)
 {
-    struct http_connection *connection = request->handle->data;
-    free(request);
-    connection->writes--;
+    struct http_connection *connection = outbox->stream->data;
     if (connection->state == CONNECTION_CLOSING)
         return;
     if (status < 0) {
         http_connection_close(connection);
-    } else if (connection->writes == 0) {
-        enter(connection);
-        leave(connection);
-    }
-}
-
-static struct pending_write *pending_write_new(struct http_connection *connection, size_t bytes)
-{
-    struct pending_write *write = malloc(sizeof *write + bytes);
-    if (write == NULL) {
-        connection->server->counters.out_of_memory++;
-        http_connection_close(connection);
-    }
-    return write;
-}
-
-static void pending_write_start(struct http_connection *connection, struct pending_write *write,
-                                size_t bytes)
-{
-    uv_buf_t buffer = uv_buf_init(write->bytes, (unsigned)bytes);
-    if (uv_write(&write->request, stream_of(connection), &buffer, 1, on_written) != 0) {
-        free(write);
-        http_connection_close(connection);
         return;
     }
-    connection->writes++;
+    http_connection_enter(connection);
+    http_connection_leave(connection);
 }
 
-/* Writes the output that has gathered; what the socket does not take waits in memory of its own. */
-static void flush(struct http_connection *connection)
+void http_connection_give_up(struct http_connection *connection, int rc)
 {
-    struct http_server *server = connection->server;
-    size_t length = server->output_length;
-    server->output_length = 0;
-    if (length == 0 || connection->state == CONNECTION_CLOSING)
-        return;
-    uv_buf_t buffer = uv_buf_init(server->output, (unsigned)length);
-    int written = uv_try_write(stream_of(connection), &buffer, 1);
-    if (written == UV_EAGAIN)
-        written = 0;
-    if (written < 0) {
-        http_connection_close(connection);
-        return;
-    }
-    size_t rest = length - (size_t)written;
-    struct pending_write *write = rest > 0 ? pending_write_new(connection, rest) : NULL;
-    if (write == NULL)
-        return;
-    memcpy(write->bytes, server->output + written, rest);
-    pending_write_start(connection, write, rest);
-}
-
-static size_t put_response(char *at, const struct http_connection *connection,
-                           const struct http_response *response, enum http_persistence persistence)
-{
-    const char *date = http_date_line(&connection->server->date, time(NULL));
-    size_t length = http_response_head(at, response, persistence, date);
-    if (connection->exchange.head_only || response->body_bytes == 0)
-        return length;
-    memcpy(at + length, response->body, response->body_bytes);
-    return length + response->body_bytes;
-}
-
-static void send_response(struct http_connection *connection, const struct http_response *response,
-                          enum http_persistence persistence)
-{
-    struct http_server *server = connection->server;
-    size_t bound = http_response_head_bound(response) + response->body_bytes;
-    if (bound > HTTP_OUTPUT_BYTES - server->output_length)
-        flush(connection);
-    if (connection->state == CONNECTION_CLOSING)
-        return;
-    if (bound <= HTTP_OUTPUT_BYTES) {
-        char *at = server->output + server->output_length;
-        server->output_length += put_response(at, connection, response, persistence);
-        return;
-    }
-    struct pending_write *write = pending_write_new(connection, bound);
-    if (write != NULL)
-        pending_write_start(connection, write,
-                            put_response(write->bytes, connection, response, persistence));
-}
-
-static void count_answer(struct http_counters *counters, int status)
-{
-    if (status < 400)
-        counters->answers_2xx++;
-    else if (status < 500)
-        counters->answers_4xx++;
-    else
-        counters->answers_5xx++;
-}
-
-/* ------------------------------------------------------------------ exchanges */
-
-const struct http_request *http_exchange_request(const struct http_exchange *exchange)
-{
-    return &connection_of(exchange)->parser.request;
-}
-
-void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
-                         void *data)
-{
-    exchange->deferred = true;
-    exchange->on_abandoned = on_abandoned;
-    exchange->data = data;
-}
-
-/* A connection goes on unless this request, its quota or a drain ends it; a drain lets the requests
- * that have already been read be answered first. */
-static enum http_persistence persistence_of(const struct http_connection *connection)
-{
-    const struct http_server *server = connection->server;
-    unsigned quota = server->limits.max_requests_per_socket;
-    if (!connection->exchange.keep_alive || (quota > 0 && connection->answered >= quota) ||
-        (server->draining && connection->unread_bytes == 0))
-        return HTTP_CLOSES;
-    return connection->exchange.explicitly ? HTTP_PERSISTS_EXPLICITLY : HTTP_PERSISTS;
-}
-
-void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response)
-{
-    struct http_connection *connection = connection_of(exchange);
-    struct http_server *server = connection->server;
-    assert(connection->state == CONNECTION_HANDLING);
-    bool resumes = server->running != connection; /* a deferred answer: we are not inside leave() */
-    if (resumes)
-        enter(connection);
-    connection->answered++;
-    enum http_persistence persistence = persistence_of(connection);
-    if (persistence == HTTP_CLOSES) {
-        connection->last = true;
-        connection->lingers = exchange->keep_alive || connection->unread_bytes > 0;
-    }
-    connection->state = CONNECTION_IDLE;
-    connection->since = server->ticks;
-    count_answer(&server->counters, response->status);
-    send_response(connection, response, persistence);
-    if (resumes)
-        leave(connection);
-}
-
-static void handle(struct http_connection *connection)
-{
-    struct http_server *server = connection->server;
-    const struct http_request *request = &connection->parser.request;
-    connection->state = CONNECTION_HANDLING;
-    connection->exchange = (struct http_exchange){
-        .head_only = request->method == HTTP_METHOD_HEAD,
-        .keep_alive = request->keep_alive,
-        .explicitly = request->version_minor == 0,
-    };
-    server->counters.requests++;
-    http_router_dispatch(&server->router, &connection->exchange, server->context);
-    assert(connection->state != CONNECTION_HANDLING || connection->exchange.deferred);
-    http_parser_next(&connection->parser);
-}
-
-/* Answers what is no request, as the last thing that happens here. */
-static void refuse(struct http_connection *connection, int status, const char *detail)
-{
-    struct http_counters *counters = &connection->server->counters;
-    size_t length = 0;
-    char *document = http_problem_document(status, detail, &length);
-    struct http_response response = {
-        .status = status,
-        .content_type = document != NULL ? "application/problem+json" : NULL,
-        .body = document,
-        .body_bytes = length,
-    };
-    connection->exchange = (struct http_exchange){0};
-    connection->last = connection->lingers = true;
-    count_answer(counters, status);
-    send_response(connection, &response, HTTP_CLOSES);
-    cJSON_free(document);
+    connection->server->counters.out_of_memory += rc == UV_ENOMEM;
+    http_connection_close(connection);
 }
 
 /* ------------------------------------------------------------------ one turn of its life */
@@ -353,17 +119,21 @@ static void refuse(struct http_connection *connection, int status, const char *d
 static void put_continue(struct http_connection *connection)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct http_server *server = connection->server;
-    if (HTTP_OUTPUT_BYTES - server->output_length < sizeof text)
-        flush(connection);
-    memcpy(server->output + server->output_length, text, sizeof text - 1);
-    server->output_length += sizeof text - 1;
+    char *room;
+    int rc = http_outbox_reserve(&connection->outbox, sizeof text, &room);
+    if (rc != 0) {
+        http_connection_give_up(connection, rc);
+        return;
+    }
+    memcpy(room, text, sizeof text - 1);
+    http_outbox_commit(&connection->outbox, sizeof text - 1);
 }
 
 static bool can_take(const struct http_connection *connection)
 {
-    return connection->unread_bytes > 0 && !connection->last && connection->writes == 0 &&
-           connection->state != CONNECTION_HANDLING && connection->state < CONNECTION_LINGERING;
+    return connection->inbox.length > 0 && !connection->last &&
+           !http_outbox_waits(&connection->outbox) && connection->state != CONNECTION_HANDLING &&
+           connection->state < CONNECTION_LINGERING;
 }
 
 static void take(struct http_connection *connection)
@@ -371,45 +141,23 @@ static void take(struct http_connection *connection)
     struct http_parser *parser = &connection->parser;
     enum http_parser_event event;
     size_t consumed =
-        http_parser_feed(parser, connection->unread, connection->unread_bytes, &event);
-    connection->unread += consumed;
-    connection->unread_bytes -= consumed;
+        http_parser_feed(parser, connection->inbox.bytes, connection->inbox.length, &event);
+    http_inbox_consume(&connection->inbox, consumed);
     if (event == HTTP_PARSER_MESSAGE) {
-        handle(connection);
-    } else if (event == HTTP_PARSER_EXPECTS && connection->unread_bytes == 0) {
+        http_exchange_begin(connection);
+    } else if (event == HTTP_PARSER_EXPECTS && connection->inbox.length == 0) {
         put_continue(connection);
     } else if (event == HTTP_PARSER_REFUSED) {
         connection->server->counters.messages_refused++;
-        refuse(connection, parser->refusal.status, parser->refusal.detail);
+        http_exchange_refuse(connection, parser->refusal.status, parser->refusal.detail);
     }
-}
-
-/* Bytes that nobody took must leave the loop's input; bytes that were taken need no memory any
- * more. */
-static void keep_unread(struct http_connection *connection)
-{
-    if (connection->unread_bytes > 0 && connection->unread == connection->kept)
-        return;
-    char *kept = NULL;
-    if (connection->unread_bytes > 0) {
-        kept = malloc(connection->unread_bytes);
-        if (kept == NULL) {
-            connection->server->counters.out_of_memory++;
-            http_connection_close(connection);
-            return;
-        }
-        memcpy(kept, connection->unread, connection->unread_bytes);
-    }
-    free(connection->kept);
-    connection->kept = kept;
-    connection->unread = kept;
 }
 
 /* The peer has ended its half in the middle of a message. */
 static bool is_truncated(const struct http_connection *connection)
 {
-    return connection->ended && !connection->last && connection->unread_bytes == 0 &&
-           connection->writes == 0 && connection->state < CONNECTION_HANDLING &&
+    return connection->ended && !connection->last && connection->inbox.length == 0 &&
+           !http_outbox_waits(&connection->outbox) && connection->state < CONNECTION_HANDLING &&
            http_parser_in_message(&connection->parser);
 }
 
@@ -419,7 +167,7 @@ static void settle(struct http_connection *connection)
     bool in_message = http_parser_in_message(&connection->parser);
     if (connection->state == CONNECTION_HANDLING || connection->state >= CONNECTION_LINGERING)
         return;
-    if (connection->writes > 0) {
+    if (http_outbox_waits(&connection->outbox)) {
         connection->state = CONNECTION_WRITING;
         connection->since = server->ticks;
         connection->write_queue = uv_stream_get_write_queue_size(stream_of(connection));
@@ -447,7 +195,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 static void update_receiving(struct http_connection *connection)
 {
     bool wanted = connection->state != CONNECTION_CLOSING && !connection->ended &&
-                  connection->unread_bytes < KEPT_MAX;
+                  connection->inbox.length < KEPT_MAX;
     if (wanted == connection->receiving || connection->state == CONNECTION_CLOSING)
         return;
     connection->receiving = wanted;
@@ -457,33 +205,28 @@ static void update_receiving(struct http_connection *connection)
         http_connection_close(connection);
 }
 
-static void leave(struct http_connection *connection)
+void http_connection_leave(struct http_connection *connection)
 {
     while (can_take(connection))
         take(connection);
     if (is_truncated(connection))
-        refuse(connection, 400, "the input ended in the middle of a request");
-    flush(connection);
+        http_exchange_refuse(connection, 400, "the input ended in the middle of a request");
+    int rc = connection->state != CONNECTION_CLOSING ? http_outbox_flush(&connection->outbox) : 0;
+    connection->server->output.length = 0;
     connection->server->running = NULL;
     if (connection->state == CONNECTION_CLOSING)
         return;
-    keep_unread(connection);
+    if (rc == 0)
+        rc = http_inbox_keep(&connection->inbox);
+    if (rc != 0) {
+        http_connection_give_up(connection, rc);
+        return;
+    }
     settle(connection);
     update_receiving(connection);
 }
 
 /* ------------------------------------------------------------------ what the socket brings */
-
-static int append_kept(struct http_connection *connection, const char *bytes, size_t length)
-{
-    char *kept = realloc(connection->kept, connection->unread_bytes + length);
-    if (kept == NULL)
-        return UV_ENOMEM;
-    memcpy(kept + connection->unread_bytes, bytes, length);
-    connection->unread = connection->kept = kept;
-    connection->unread_bytes += length;
-    return 0;
-}
 
 static void on_end_of_input(struct http_connection *connection)
 {
@@ -492,8 +235,8 @@ static void on_end_of_input(struct http_connection *connection)
         http_connection_close(connection); /* whoever waits for an answer keeps its half open */
         return;
     }
-    enter(connection);
-    leave(connection);
+    http_connection_enter(connection);
+    http_connection_leave(connection);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -509,16 +252,12 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     }
     if (length == 0 || connection->state == CONNECTION_LINGERING)
         return;
-    if (connection->kept == NULL) {
-        connection->unread = buffer->base;
-        connection->unread_bytes = (size_t)length;
-    } else if (append_kept(connection, buffer->base, (size_t)length) != 0) {
-        connection->server->counters.out_of_memory++;
-        http_connection_close(connection);
+    if (http_inbox_receive(&connection->inbox, buffer->base, (size_t)length) != 0) {
+        http_connection_give_up(connection, UV_ENOMEM);
         return;
     }
-    enter(connection);
-    leave(connection);
+    http_connection_enter(connection);
+    http_connection_leave(connection);
 }
 
 /* ------------------------------------------------------------------ for the server */
@@ -542,6 +281,7 @@ int http_connection_accept(struct http_server *server)
     connection->socket.data = connection;
     http_parser_init(&connection->parser, &server->parser_shared);
     uv_tcp_init(server->loop, &connection->socket);
+    http_outbox_init(&connection->outbox, stream_of(connection), &server->output, on_drained);
     link_connection(server, connection);
     int rc = uv_accept((uv_stream_t *)&server->listener, stream_of(connection));
     if (rc != 0) {
@@ -549,12 +289,12 @@ int http_connection_accept(struct http_server *server)
         return rc;
     }
     server->counters.connections_accepted++;
-    enter(connection);
+    http_connection_enter(connection);
     if (server->connection_count > server->limits.max_connections) {
         server->counters.connections_refused++;
-        refuse(connection, 503, "this server has as many connections as it may have");
+        http_exchange_refuse(connection, 503, "this server has as many connections as it may have");
     }
-    leave(connection);
+    http_connection_leave(connection);
     return 0;
 }
 
@@ -575,9 +315,9 @@ static bool is_expired(const struct http_connection *connection, unsigned after_
 static void time_out(struct http_connection *connection, uint64_t *counter, const char *detail)
 {
     ++*counter;
-    enter(connection);
-    refuse(connection, 408, detail);
-    leave(connection);
+    http_connection_enter(connection);
+    http_exchange_refuse(connection, 408, detail);
+    http_connection_leave(connection);
 }
 
 static void tick_idle(struct http_connection *connection)

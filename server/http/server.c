@@ -35,7 +35,7 @@ int http_server_init(struct http_server *server, uv_loop_t *loop, const struct h
     if (memory == NULL)
         return UV_ENOMEM;
     server->input = memory;
-    server->output = memory + HTTP_INPUT_BYTES;
+    server->output.bytes = memory + HTTP_INPUT_BYTES;
     server->parser_shared = (struct http_parser_shared){
         .scratch = memory + HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES,
         .max_header_bytes = limits->max_header_bytes,

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "server/http/counters.h"
+#include "server/http/outbox.h"
 #include "server/http/parser.h"
 #include "server/http/router.h"
 
@@ -48,12 +49,11 @@ struct http_server {
 
     struct http_connection *connections; /* list of all that are open */
     unsigned connection_count;
-    struct http_connection *running; /* the one whose bytes are in `output`, or NULL */
+    struct http_connection *running; /* the one that `output` belongs to, or NULL */
     uint64_t ticks;
     unsigned tick_ms;
-    char *input;  /* every read lands here */
-    char *output; /* the answers to one read gather here and leave in one write */
-    size_t output_length;
+    char *input; /* every read lands here */
+    struct http_output output;
 
     bool accept_waits, draining;
     unsigned open_handles;
@@ -61,7 +61,7 @@ struct http_server {
     void *on_closed_data;
 };
 
-enum { HTTP_INPUT_BYTES = 64 * 1024, HTTP_OUTPUT_BYTES = 64 * 1024 };
+enum { HTTP_INPUT_BYTES = 64 * 1024 };
 
 /* Returns 0 or UV_ENOMEM; then nothing is to be closed. */
 int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,

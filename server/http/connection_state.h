@@ -1,0 +1,78 @@
+/* connection_state.h – what a connection is made of. For connection.c and exchange.c only.
+ *
+ * connection.c has the socket: what comes, what is left over, time, and the end. exchange.c has the
+ * dialogue: a request handed to its handler, and its answer. Both see this. */
+#ifndef OFFLOOP_HTTP_CONNECTION_STATE_H
+#define OFFLOOP_HTTP_CONNECTION_STATE_H
+
+#include "server/http/connection.h"
+#include "server/http/exchange.h"
+#include "server/http/inbox.h"
+
+/*                 first byte            last byte             deferred
+ *      IDLE ────────────────▶ READING ────────────▶ HANDLING ◀──┐
+ *       ▲ ▲                    │  ▲                   │  └──────┘
+ *       │ └── nothing more ────┼──┴───── answered ────┤
+ *       │                      │ refused, timed out   │ answered, the peer is slow
+ *       │                      ▼                      ▼
+ *       └────── written ──── WRITING ◀────────────────┘
+ *                              │ written, and it was the last answer
+ *                              ▼
+ *                          LINGERING ── end of input, or time-out ──▶ CLOSING ──▶ freed
+ *
+ * From every state an error, or http_connection_close, leads to CLOSING. */
+enum connection_state {
+    CONNECTION_IDLE,      /* between two messages */
+    CONNECTION_READING,   /* a part of a message has come */
+    CONNECTION_HANDLING,  /* a handler has the request and will answer */
+    CONNECTION_WRITING,   /* answers wait for the peer to take them */
+    CONNECTION_LINGERING, /* all is said; input is thrown away, so that no reset overtakes the
+                             answer */
+    CONNECTION_CLOSING,   /* the handle is being closed; nothing else happens any more */
+};
+
+struct http_exchange {
+    void (*on_abandoned)(void *data);
+    void *data;
+    bool deferred;
+    bool head_only;  /* HEAD: no content in the answer */
+    bool keep_alive; /* as far as this request is concerned */
+    bool explicitly; /* HTTP/1.0 wants to be told */
+};
+
+struct http_connection {
+    uv_tcp_t socket;
+    struct http_server *server;
+    struct http_connection *next, *previous;
+    enum connection_state state;
+    struct http_parser parser;
+    struct http_exchange exchange;
+
+    struct http_inbox inbox;
+    struct http_outbox outbox;
+
+    uint64_t since;     /* the tick that the state's time-out counts from */
+    size_t write_queue; /* bytes that waited at the last look */
+    unsigned answered;  /* requests, over its life */
+    bool last;          /* no further message is taken */
+    bool lingers;       /* the peer may still be sending when the last answer leaves */
+    bool ended;         /* the peer will send nothing more */
+    bool receiving;     /* uv_read_start is in force */
+};
+
+/* Everything that happens to a connection stands between these two: the loop's shared output is its
+ * own meanwhile. leave takes what can be taken, writes what is to be written, and decides what is
+ * next. */
+void http_connection_enter(struct http_connection *connection);
+void http_connection_leave(struct http_connection *connection);
+
+/* It cannot go on: memory is short (UV_ENOMEM), or the stream is broken. */
+void http_connection_give_up(struct http_connection *connection, int rc);
+
+/* Hands the request that the parser holds to its handler, which answers or defers. */
+void http_exchange_begin(struct http_connection *connection);
+
+/* Answers what is no request, or comes too late, as the last thing that is said here. */
+void http_exchange_refuse(struct http_connection *connection, int status, const char *detail);
+
+#endif

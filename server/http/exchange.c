@@ -1,0 +1,137 @@
+/* exchange.c – the dialogue on a connection: a request goes to its handler, an answer goes out.
+ *
+ * An answer is formatted straight into the outbox. One that comes at once is sent by the caller's
+ * leave(); one that was deferred comes from some other callback of the loop, so it enters the
+ * connection first and lets it go on with what has arrived in the meantime when it leaves. */
+#include "server/http/exchange.h"
+
+#include <assert.h>
+#include <cjson/cJSON.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "server/http/connection_state.h"
+#include "server/http/problem.h"
+
+static struct http_connection *connection_of(const struct http_exchange *exchange)
+{
+    return (struct http_connection *)((uintptr_t)exchange -
+                                      offsetof(struct http_connection, exchange));
+}
+
+static size_t put_response(char *at, const struct http_connection *connection,
+                           const struct http_response *response, enum http_persistence persistence)
+{
+    const char *date = http_date_line(&connection->server->date, time(NULL));
+    size_t length = http_response_head(at, response, persistence, date);
+    if (connection->exchange.head_only || response->body_bytes == 0)
+        return length;
+    memcpy(at + length, response->body, response->body_bytes);
+    return length + response->body_bytes;
+}
+
+static void send_response(struct http_connection *connection, const struct http_response *response,
+                          enum http_persistence persistence)
+{
+    char *room;
+    size_t bound = http_response_head_bound(response) + response->body_bytes;
+    int rc = http_outbox_reserve(&connection->outbox, bound, &room);
+    if (rc == 0)
+        rc = http_outbox_commit(&connection->outbox,
+                                put_response(room, connection, response, persistence));
+    if (rc != 0)
+        http_connection_give_up(connection, rc);
+}
+
+static void count_answer(struct http_counters *counters, int status)
+{
+    if (status < 400)
+        counters->answers_2xx++;
+    else if (status < 500)
+        counters->answers_4xx++;
+    else
+        counters->answers_5xx++;
+}
+
+/* ------------------------------------------------------------------ exchanges */
+
+const struct http_request *http_exchange_request(const struct http_exchange *exchange)
+{
+    return &connection_of(exchange)->parser.request;
+}
+
+void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
+                         void *data)
+{
+    exchange->deferred = true;
+    exchange->on_abandoned = on_abandoned;
+    exchange->data = data;
+}
+
+/* A connection goes on unless this request, its quota or a drain ends it; a drain lets the requests
+ * that have already been read be answered first. */
+static enum http_persistence persistence_of(const struct http_connection *connection)
+{
+    const struct http_server *server = connection->server;
+    unsigned quota = server->limits.max_requests_per_socket;
+    if (!connection->exchange.keep_alive || (quota > 0 && connection->answered >= quota) ||
+        (server->draining && connection->inbox.length == 0))
+        return HTTP_CLOSES;
+    return connection->exchange.explicitly ? HTTP_PERSISTS_EXPLICITLY : HTTP_PERSISTS;
+}
+
+void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response)
+{
+    struct http_connection *connection = connection_of(exchange);
+    struct http_server *server = connection->server;
+    assert(connection->state == CONNECTION_HANDLING);
+    bool resumes = server->running != connection; /* a deferred answer: we are not inside leave() */
+    if (resumes)
+        http_connection_enter(connection);
+    connection->answered++;
+    enum http_persistence persistence = persistence_of(connection);
+    if (persistence == HTTP_CLOSES) {
+        connection->last = true;
+        connection->lingers = exchange->keep_alive || connection->inbox.length > 0;
+    }
+    connection->state = CONNECTION_IDLE;
+    connection->since = server->ticks;
+    count_answer(&server->counters, response->status);
+    send_response(connection, response, persistence);
+    if (resumes)
+        http_connection_leave(connection);
+}
+
+void http_exchange_begin(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+    const struct http_request *request = &connection->parser.request;
+    connection->state = CONNECTION_HANDLING;
+    connection->exchange = (struct http_exchange){
+        .head_only = request->method == HTTP_METHOD_HEAD,
+        .keep_alive = request->keep_alive,
+        .explicitly = request->version_minor == 0,
+    };
+    server->counters.requests++;
+    http_router_dispatch(&server->router, &connection->exchange, server->context);
+    assert(connection->state != CONNECTION_HANDLING || connection->exchange.deferred);
+    http_parser_next(&connection->parser);
+}
+
+void http_exchange_refuse(struct http_connection *connection, int status, const char *detail)
+{
+    struct http_counters *counters = &connection->server->counters;
+    size_t length = 0;
+    char *document = http_problem_document(status, detail, &length);
+    struct http_response response = {
+        .status = status,
+        .content_type = document != NULL ? "application/problem+json" : NULL,
+        .body = document,
+        .body_bytes = length,
+    };
+    connection->exchange = (struct http_exchange){0};
+    connection->last = connection->lingers = true;
+    count_answer(counters, status);
+    send_response(connection, &response, HTTP_CLOSES);
+    cJSON_free(document);
+}
