@@ -160,7 +160,7 @@ static void on_signal(uv_signal_t *handle, int number)
         signal(ending_signals[i], app->on_second_signal);
     }
     log_event(LOG_INFO, "draining", NULL, "%s: taking no new connections, answering what is owed",
-              strsignal(number));
+              number == SIGTERM ? "SIGTERM" : "SIGINT");
     app_drain(app);
 }
 
@@ -225,7 +225,7 @@ int app_run(const struct options *options, void (*on_second_signal)(int signal))
     }
     int status = serve(app, &loop, on_second_signal);
     rc = uv_loop_close(&loop);
-    if (rc == 0)
+    if (rc == 0 && status == 0)
         log_event(LOG_INFO, "stopped", NULL, "everything is answered and closed");
     return status;
 }

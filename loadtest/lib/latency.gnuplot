@@ -58,8 +58,8 @@ do for [i = 1:panels] {
     set arrow 1 from -calm, kernel to seconds, kernel nohead front lc rgb heavy lw 2.5 dt 2
     set label 4 sprintf("one kernel ran for %s", readable(kernel)) at graph 0.99, first kernel / 2.6 right front textcolor rgb heavy
     set label 5 sprintf("{/:Bold %s}     worst /fast: {/:Bold %s}", word(modes, i), readable(figure(i, 3))) at graph 0, graph 1.11 left
-    plot folder."/".word(modes, i)."-fast.dat" using 1:2 with points pt 5 ps 0.35 lc rgb fast, \
-         folder."/".word(modes, i)."-slow.dat" using 1:2 with points pt 6 ps 0.9 lw 1.6 lc rgb slow
+    plot folder."/".word(modes, i)."-fast.dat" using 1:2 with points pt 5 ps 0.4 lc rgb fast, \
+         folder."/".word(modes, i)."-slow.dat" using 1:2 with points pt 6 ps 1.2 lw 2.2 lc rgb slow
     unset label 1
     unset label 2
     unset label 3

@@ -9,9 +9,9 @@ calm() {
 # points CSV – "seconds milliseconds", one dot for each cell of a grid finer than the picture's dots:
 # it looks the same and makes the SVG several times smaller.
 points() {
-    awk -F, -v columns=$((900 / (WARMUP + SECONDS_PER_MODE) + 1)) 'NR > 1 && $4 > 0 {
+    awk -F, -v columns=$((700 / (WARMUP + SECONDS_PER_MODE) + 1)) 'NR > 1 && $4 > 0 {
         x = $1 / 1e6; y = $3 / 1e3; if (y < 0.02) y = 0.02
-        cell = int(x * columns) " " int(log(y) * 12)
+        cell = int(x * columns) " " int(log(y) * 10)
         if (!(cell in seen)) { seen[cell] = 1; print x, y }
     }' "$1"
 }
