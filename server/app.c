@@ -14,6 +14,7 @@
 #include "server/http/server.h"
 #include "server/log.h"
 #include "server/routes/routes.h"
+#include "server/systemd.h"
 
 struct app {
     struct options options;
@@ -22,6 +23,7 @@ struct app {
     struct slow_io *slow_io;
     struct routes_context context;
     uv_timer_t drain_timer;
+    uv_timer_t watchdog; /* tells the service manager that the loop turns */
     uv_signal_t signals[2];
     void (*on_second_signal)(int signal);
     bool handles_signals, draining;
@@ -33,6 +35,7 @@ static void on_http_closed(void *data)
 {
     struct app *app = data;
     uv_close((uv_handle_t *)&app->drain_timer, NULL);
+    uv_close((uv_handle_t *)&app->watchdog, NULL);
     for (int i = 0; app->handles_signals && i < 2; i++)
         uv_close((uv_handle_t *)&app->signals[i], NULL);
     offload_stop(app->offload);
@@ -112,6 +115,7 @@ static int make_app(struct app *app, uv_loop_t *loop)
         return rc;
     }
     uv_timer_init(loop, &app->drain_timer);
+    uv_timer_init(loop, &app->watchdog);
     app->drain_timer.data = app;
     app->context = (struct routes_context){
         .offload = app->offload,
@@ -140,7 +144,11 @@ int app_new(struct app **app, uv_loop_t *loop, const struct options *options)
 
 int app_listen(struct app *app)
 {
-    return http_server_listen(&app->http, app->options.host, app->options.port);
+    const struct options *options = &app->options;
+    int passed = systemd_listen_fd();
+    if (passed >= 0)
+        return http_server_listen_fd(&app->http, passed);
+    return http_server_listen(&app->http, options->host, options->port, options->reuse_port);
 }
 
 unsigned app_port(const struct app *app)
@@ -161,7 +169,26 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     log_event(LOG_INFO, "draining", NULL, "%s: taking no new connections, answering what is owed",
               number == SIGTERM ? "SIGTERM" : "SIGINT");
+    (void)systemd_notify("STOPPING=1");
     app_drain(app);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    (void)systemd_notify(
+        "WATCHDOG=1"); /* from the loop: a frozen one is silent, and gets restarted */
+}
+
+static void tell_ready(struct app *app)
+{
+    uint64_t interval_ms = systemd_watchdog_ms();
+    int rc = systemd_notify("READY=1");
+    if (rc != 0)
+        log_event(LOG_WARNING, "notify_failed", NULL, "cannot notify the service manager: %s",
+                  uv_strerror(rc));
+    if (interval_ms > 0)
+        uv_timer_start(&app->watchdog, on_watchdog, interval_ms, interval_ms);
 }
 
 static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
@@ -177,11 +204,9 @@ static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_sig
 
 static void log_listening(const struct app *app)
 {
-    char url[300];
-    const char *host = app->options.host;
-    bool literal = strchr(host, ':') != NULL;
-    snprintf(url, sizeof url, "http://%s%s%s:%u", literal ? "[" : "", host, literal ? "]" : "",
-             app_port(app));
+    char authority[80], url[96];
+    http_server_authority(&app->http, authority, sizeof authority);
+    snprintf(url, sizeof url, "http://%s", authority);
     cJSON *fields = cJSON_CreateObject();
     cJSON_AddStringToObject(fields, "url", url);
     cJSON_AddNumberToObject(fields, "port", app_port(app));
@@ -198,6 +223,7 @@ static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int 
     if (rc == 0) {
         watch_signals(app, loop, on_second_signal);
         log_listening(app);
+        tell_ready(app);
     } else {
         log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
                   app->options.host, app->options.port, uv_strerror(rc));

@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
      "listen on this address or name"},
     {"port", 'p', OPTION_NUMBER, AT(port), 0, 65535, "8080", "PORT", "N",
      "listen on this port; 0 picks a free one and prints it"},
+    {"reuse-port", 0, OPTION_FLAG, AT(reuse_port), 0, 0, NULL, NULL, NULL,
+     "let another server listen on the same port, for a rolling restart"},
     {"offload", 'o', OPTION_STRATEGY, AT(offload), 0, 0, "none", NULL, "WHERE",
      "where /heavy computes"},
     {"slow-io", 0, OPTION_SOURCE, AT(slow_io), 0, 0, "sqlite", NULL, "SOURCE",

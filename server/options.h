@@ -11,6 +11,7 @@
 struct options {
     const char *host;
     unsigned port;
+    bool reuse_port;
     const char *offload; /* the name of a strategy */
     const char *slow_io; /* the name of a source */
     unsigned threadpool_size;

@@ -271,23 +271,24 @@ static void link_connection(struct http_server *server, struct http_connection *
     server->connection_count++;
 }
 
-int http_connection_accept(struct http_server *server)
+static struct http_connection *connection_new(struct http_server *server)
 {
     struct http_connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
-        return UV_ENOMEM;
+        return NULL;
     connection->server = server;
     connection->since = server->ticks;
     connection->socket.data = connection;
-    http_parser_init(&connection->parser, &server->parser_shared);
     uv_tcp_init(server->loop, &connection->socket);
+    http_parser_init(&connection->parser, &server->parser_shared);
     http_outbox_init(&connection->outbox, stream_of(connection), &server->output, on_drained);
     link_connection(server, connection);
-    int rc = uv_accept((uv_stream_t *)&server->listener, stream_of(connection));
-    if (rc != 0) {
-        http_connection_close(connection);
-        return rc;
-    }
+    return connection;
+}
+
+static void begin(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
     server->counters.connections_accepted++;
     http_connection_enter(connection);
     if (server->connection_count > server->limits.max_connections) {
@@ -295,7 +296,32 @@ int http_connection_accept(struct http_server *server)
         http_exchange_refuse(connection, 503, "this server has as many connections as it may have");
     }
     http_connection_leave(connection);
-    return 0;
+}
+
+int http_connection_accept(struct http_server *server)
+{
+    struct http_connection *connection = connection_new(server);
+    if (connection == NULL)
+        return UV_ENOMEM;
+    int rc = uv_accept((uv_stream_t *)&server->listener, stream_of(connection));
+    if (rc == 0)
+        begin(connection);
+    else
+        http_connection_close(connection);
+    return rc;
+}
+
+int http_connection_adopt(struct http_server *server, int fd)
+{
+    struct http_connection *connection = connection_new(server);
+    if (connection == NULL)
+        return UV_ENOMEM;
+    int rc = uv_tcp_open(&connection->socket, fd);
+    if (rc == 0)
+        begin(connection);
+    else
+        http_connection_close(connection);
+    return rc;
 }
 
 void http_connection_drain(struct http_connection *connection)

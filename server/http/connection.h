@@ -8,6 +8,10 @@
  * been closed again. */
 int http_connection_accept(struct http_server *server);
 
+/* Takes a connected socket over. Returns 0, or a negative UV_E… code: then the socket is the
+ * caller's. */
+int http_connection_adopt(struct http_server *server, int fd);
+
 /* The server drains: this connection ends as soon as it owes nothing. */
 void http_connection_drain(struct http_connection *connection);
 

@@ -6,8 +6,12 @@
  * only while there are connections: an idle server does not wake up. */
 #include "server/http/server.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "server/http/connection.h"
 
@@ -114,28 +118,71 @@ static int resolve(uv_loop_t *loop, const char *host, unsigned port,
     return 0;
 }
 
-int http_server_listen(struct http_server *server, const char *host, unsigned port)
+static int start_listening(struct http_server *server)
 {
-    struct sockaddr_storage address;
-    int rc = resolve(server->loop, host, port, &address);
-    if (rc == 0)
-        rc = uv_tcp_bind(&server->listener, (const struct sockaddr *)&address, 0);
-    if (rc == 0) /* inherited by every connection: no call for each */
-        rc = uv_tcp_nodelay(&server->listener, 1);
+    int rc = uv_tcp_nodelay(&server->listener, 1); /* connections inherit it: no call for each */
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
     return rc;
 }
 
+/* The socket is made here and not by uv_tcp_bind, because libuv 1.44 cannot set SO_REUSEPORT. */
+static int open_socket(struct http_server *server, int family, bool reuse_port)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = reuse_port;
+    if (fd < 0)
+        return -errno;
+    int rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 ? 0 : -errno;
+    if (rc == 0)
+        rc = uv_tcp_open(&server->listener, fd);
+    if (rc != 0)
+        close(fd);
+    return rc;
+}
+
+int http_server_listen(struct http_server *server, const char *host, unsigned port, bool reuse_port)
+{
+    struct sockaddr_storage address;
+    int rc = resolve(server->loop, host, port, &address);
+    if (rc == 0)
+        rc = open_socket(server, address.ss_family, reuse_port);
+    if (rc == 0)
+        rc = uv_tcp_bind(&server->listener, (const struct sockaddr *)&address, 0);
+    return rc == 0 ? start_listening(server) : rc;
+}
+
+int http_server_listen_fd(struct http_server *server, int fd)
+{
+    int rc = uv_tcp_open(&server->listener, fd);
+    return rc == 0 ? start_listening(server) : rc;
+}
+
+static bool bound_address(const struct http_server *server, struct sockaddr_storage *address)
+{
+    int length = sizeof *address;
+    return uv_tcp_getsockname(&server->listener, (struct sockaddr *)address, &length) == 0;
+}
+
 unsigned http_server_port(const struct http_server *server)
 {
     struct sockaddr_storage address;
-    int length = sizeof address;
-    if (uv_tcp_getsockname(&server->listener, (struct sockaddr *)&address, &length) != 0)
+    if (!bound_address(server, &address))
         return 0;
     if (address.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+void http_server_authority(const struct http_server *server, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    char name[INET6_ADDRSTRLEN] = "";
+    if (bound_address(server, &address))
+        (void)uv_ip_name((const struct sockaddr *)&address, name, sizeof name);
+    bool brackets = strchr(name, ':') != NULL;
+    snprintf(text, size, "%s%s%s:%u", brackets ? "[" : "", name, brackets ? "]" : "",
+             http_server_port(server));
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -158,6 +205,19 @@ void http_server_settle(struct http_server *server)
         uv_close((uv_handle_t *)&server->clock, on_handle_closed);
 }
 
+/* Clients that the kernel has already let in would be reset with the listener. */
+static void accept_pending(struct http_server *server)
+{
+    uv_os_fd_t listener;
+    int fd;
+    if (uv_fileno((uv_handle_t *)&server->listener, &listener) != 0)
+        return;
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        if (http_connection_adopt(server, fd) != 0)
+            close(fd);
+    }
+}
+
 void http_server_drain(struct http_server *server, void (*on_closed)(void *data), void *data)
 {
     if (server->draining)
@@ -165,6 +225,7 @@ void http_server_drain(struct http_server *server, void (*on_closed)(void *data)
     server->draining = true;
     server->on_closed = on_closed;
     server->on_closed_data = data;
+    accept_pending(server);
     uv_close((uv_handle_t *)&server->listener, on_handle_closed);
     for_each_connection(server, http_connection_drain);
     if (server->connections != NULL) /* an early tick, for those that seemed idle just now */

@@ -67,11 +67,21 @@ enum { HTTP_INPUT_BYTES = 64 * 1024 };
 int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,
                      const struct http_router *router, void *context);
 
-/* Binds to a host name or address and a port (0: any free one) and listens. Returns 0 or a negative
- * UV_E… code. Resolving a name blocks, so this belongs before the loop runs. */
-int http_server_listen(struct http_server *server, const char *host, unsigned port);
+/* Binds to a host name or address and a port (0: any free one) and listens. With reuse_port a
+ * second process may listen there at the same time (SO_REUSEPORT), so the next server can start
+ * before this one drains. Returns 0 or a negative UV_E… code. Resolving a name blocks: call it
+ * before the loop runs. */
+int http_server_listen(struct http_server *server, const char *host, unsigned port,
+                       bool reuse_port);
 
-/* The port that is listened on, in host order. */
+/* Listens on a socket that is bound already, and takes it over. Returns 0 or a negative UV_E… code.
+ */
+int http_server_listen_fd(struct http_server *server, int fd);
+
+/* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
+void http_server_authority(const struct http_server *server, char *text, size_t size);
+
+/* The port that is listened on, in host order; 0 if there is none. */
 unsigned http_server_port(const struct http_server *server);
 
 /* Takes no new connections, answers what has been read, closes every connection when it has nothing
