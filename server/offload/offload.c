@@ -228,6 +228,7 @@ static void send_out(struct offload *offload, struct job *job)
 static void set_size(struct offload *offload, struct job *job)
 {
     job->arguments.values[0] = calibration_size(&offload->calibration, job->kernel, job->ms);
+    job->unsized = false;
 }
 
 static void on_calibrated(void *data)
@@ -249,11 +250,12 @@ void offload_submit(struct offload *offload, const struct strategy *strategy, st
     atomic_init(&job->cancelled, false);
     list_insert(offload, job);
     offload->desks[index_of(strategy)].counters.submitted++;
-    if (job->ms > 0 && !offload->calibration.ready) {
+    job->unsized = job->ms > 0;
+    if (job->unsized && !offload->calibration.ready) {
         job_queue_push(&offload->uncalibrated, job);
         return;
     }
-    if (job->ms > 0)
+    if (job->unsized)
         set_size(offload, job);
     send_out(offload, job);
 }
@@ -263,7 +265,7 @@ void offload_cancel(struct job *job)
     struct offload *offload = job->offload;
     if (atomic_exchange_explicit(&job->cancelled, true, memory_order_relaxed))
         return;
-    if (job->ms > 0 && !offload->calibration.ready) {
+    if (job->unsized) {
         job_queue_remove(&offload->uncalibrated, job);
         go_home(job, TRIP_CANCELLED, -ECANCELED);
     } else if (job->strategy->cancel != NULL) {

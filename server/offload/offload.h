@@ -38,6 +38,7 @@ struct job {
     struct job *next, *previous; /* in the queue that it waits in */
     struct job *newer, *older;   /* in the list of all that are out */
     void *lane_data;
+    bool unsized; /* it waits for the calibration */
     atomic_bool cancelled;
 };
 
