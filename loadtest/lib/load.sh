@@ -27,7 +27,7 @@ wrk_on() {
 }
 
 heavy_load() {
-    wrk_on "/heavy?ms=$HEAVY_MS" "$HEAVY_CONNECTIONS" 600 "$1" kernel
+    wrk_on "$HEAVY_PATH" "$HEAVY_CONNECTIONS" 600 "$1" kernel
     heavy=$spawned
 }
 
@@ -54,7 +54,7 @@ follow_probe() {
         elif [ "$status" -ne 0 ]; then
             return
         elif [ "$line" = "offloop-probe: measuring" ]; then
-            progress "$mode: $HEAVY_CONNECTIONS connections ask for /heavy?ms=$HEAVY_MS, the probe for /fast"
+            progress "$mode: $HEAVY_CONNECTIONS connections ask for $HEAVY_PATH, the probe for /fast"
             begin_load "$name"
         fi
     done

@@ -30,7 +30,7 @@ rows_of() {
 /fast|probe (open loop)|$name-fast-probe.json
 /fast|wrk says|$name-fast-wrk.txt
 /slow?ms=$SLOW_MS|wrk says|$name-slow-wrk.txt
-/heavy?ms=$HEAVY_MS|wrk says|$name-heavy-wrk.txt
+$HEAVY_PATH|wrk says|$name-heavy-wrk.txt
 END
 }
 
@@ -45,7 +45,7 @@ all_rows() {
 print_table() {
     all_rows | awk -F'|' '
         NR == 1 || $1 != last { if (NR > 1) print "" }
-        { printf "%-11s %-15s %-18s %12s %9s %9s %9s\n", $1 == last ? "" : $1, $2, $3, $4, $5, $6, $7
+        { printf "%-11s %-19s %-18s %10s %9s %9s %9s\n", $1 == last ? "" : $1, $2, $3, $4, $5, $6, $7
           last = $1 }'
 }
 
@@ -61,7 +61,7 @@ print_markdown() {
     done
 }
 
-# What one sees and why, with the figures of this run.
+# What one sees and why, with the figures of this run; nothing is explained that was not seen.
 sentence() {
     local mode=$1 name=$OUT/$1 worst median kernel wrk_rate
     worst=$(value "$name-fast-probe.json" max_ms)
@@ -69,7 +69,10 @@ sentence() {
     kernel=$(value "$name-heavy-wrk.txt" run_p50_ms)
     wrk_rate=$(value "$name-fast-wrk.txt" rate)
     printf '%s: the kernels run %s, %s ms each; ' "$mode" "$(mode_place "$mode")" "$(ms "$kernel")"
-    if [ "$(mode_claim "$mode")" = blocks ]; then
+    if ! verdict "$mode" >/dev/null; then
+        printf 'this run does not show what that does to /fast (%s ms in the median, %s ms at worst).\n' \
+            "$(ms "$median")" "$(ms "$worst")"
+    elif [ "$(mode_claim "$mode")" = blocks ]; then
         printf 'meanwhile nobody is served: half of the /fast requests waited more than %s ms, the ' \
             "$(ms "$median")"
         printf 'worst %s ms (%.1f kernels), and wrk, which sends nothing while it waits, counts only %s ' \
@@ -125,8 +128,8 @@ judge() {
 
 print_json() {
     local mode comma=''
-    printf '{"seconds_per_mode":%s,"heavy_ms":%s,"slow_ms":%s,"rate":%s,' "$SECONDS_PER_MODE" \
-        "$HEAVY_MS" "$SLOW_MS" "$RATE"
+    printf '{"seconds_per_mode":%s,"heavy_path":"%s","slow_ms":%s,"rate":%s,' "$SECONDS_PER_MODE" \
+        "$HEAVY_PATH" "$SLOW_MS" "$RATE"
     printf '"heavy_connections":%s,"cores":%s,"modes":[' "$HEAVY_CONNECTIONS" "$(getconf _NPROCESSORS_ONLN)"
     for mode in $MODES; do
         printf '%s\n{"mode":"%s","shown":%s' "$comma" "$mode" "$(
