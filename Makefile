@@ -67,7 +67,7 @@ $(BUILD)/%.o: %.c VERSION
 
 # ---------------------------------------------------------------- the two commands
 # Both install what is missing first, and then start make anew: what pkg-config says may have changed.
-.PHONY: demo test run deps
+.PHONY: demo results test run deps
 deps:
 	@.ci/deps build
 
@@ -75,6 +75,9 @@ demo:
 	@.ci/deps build demo
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) loadtest/experiment
+
+results: demo
+	@loadtest/publish
 
 test:
 	@.ci/deps build test
@@ -132,6 +135,7 @@ help:
 	@echo 'make test       install what is missing, build, run all tests'
 	@echo 'make run        build and start the server on 127.0.0.1:8080'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR'
+	@echo 'make results    make demo, and put its table and picture into the README'
 	@echo 'make coverage   line coverage of server/ and kernel/'
 	@echo 'make lint       clang-format, cppcheck, shellcheck, gcc and clang with -Werror'
 	@echo 'make layers     who includes whom, against the rules of docs/architecture.md'
