@@ -99,6 +99,8 @@ static int make_lanes(struct app *app, uv_loop_t *loop)
                              .workers = options->workers,
                              .max_queue = options->max_queue,
                              .worker_per_request = options->worker_per_request,
+                             .slice_ms = options->slice_ms,
+                             .nice_value = options->offload_nice,
                          });
     return rc;
 }

@@ -52,6 +52,10 @@ static const struct option_row rows[] = {
      "start a thread for each job, as tutorials do, instead of keeping a pool"},
     {"max-queue", 0, OPTION_NUMBER, AT(max_queue), 0, 1000000, "1000", NULL, "N",
      "jobs that may wait; one more gets 503"},
+    {"slice-ms", 0, OPTION_NUMBER, AT(slice_ms), 1, 1000, "5", NULL, "MS",
+     "how long `sliced` may hold the loop at a time"},
+    {"offload-nice", 0, OPTION_NUMBER, AT(offload_nice), 0, 19, "19", NULL, "N",
+     "how much threads that compute yield to the loop; 0 for not at all"},
     {"database", 0, OPTION_TEXT, AT(database), 0, 0, NULL, NULL, "FILE",
      "SQLite database of /slow; made if it is not there (default: offloop.db in the cache folder)"},
     {"database-connections", 0, OPTION_NUMBER, AT(database_connections), 1, 1024, "4", NULL, "N",
@@ -129,22 +133,27 @@ static int set_value(struct options *options, const struct option_row *row, cons
     return rc;
 }
 
-static int set_fallbacks(struct options *options, char *error, size_t error_size)
+static void set_fallbacks(struct options *options)
 {
     *options = (struct options){.workers = core_count()};
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        const struct option_row *row = &rows[i];
-        const char *value = row->environment != NULL ? getenv(row->environment) : NULL;
-        const char *label = row->environment;
-        if (value == NULL || *value == '\0') {
-            value = row->fallback;
-            label = row->name;
-        }
-        int rc = value != NULL ? set_value(options, row, label, value, error, error_size) : 0;
-        if (rc != 0)
-            return rc;
+        if (rows[i].fallback != NULL)
+            (void)set_value(options, &rows[i], rows[i].name, rows[i].fallback, NULL, 0);
     }
-    return 0;
+}
+
+/* Sets what the command line has not given. An empty variable is as good as none. */
+static int read_environment(struct options *options, const bool *given, char *error,
+                            size_t error_size)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < ROW_COUNT; i++) {
+        const char *variable = rows[i].environment;
+        const char *value = variable != NULL && !given[i] ? getenv(variable) : NULL;
+        if (value != NULL && *value != '\0')
+            rc = set_value(options, &rows[i], variable, value, error, error_size);
+    }
+    return rc;
 }
 
 /* ------------------------------------------------------------------ the command line */
@@ -177,16 +186,25 @@ static const struct option_row *row_of(int code)
     return NULL;
 }
 
-/* getopt says '?' for an option it does not know and ':' for a missing argument. */
+/* getopt says ':' for a missing argument and '?' for everything else. Then optopt is 0 for a long
+ * option that it does not know, the letter for a short one, and its code for a known one that was
+ * given an argument too many. */
 static enum options_verdict complain(int code, const char *word, char *error, size_t error_size)
 {
-    snprintf(error, error_size,
-             code == ':' ? "%.60s needs an argument" : "there is no option %.60s", word);
+    bool known = row_of(optopt) != NULL || optopt == 'h' || optopt == 'V';
+    if (code == ':')
+        snprintf(error, error_size, "%.60s needs an argument", word);
+    else if (optopt == 0)
+        snprintf(error, error_size, "there is no option %.60s", word);
+    else if (known)
+        snprintf(error, error_size, "%.60s: it takes no argument", word);
+    else
+        snprintf(error, error_size, "there is no option -%c", optopt);
     return OPTIONS_WRONG;
 }
 
-static enum options_verdict take_option(struct options *options, int code, const char *word,
-                                        char *error, size_t error_size)
+static enum options_verdict take_option(struct options *options, bool *given, int code,
+                                        const char *word, char *error, size_t error_size)
 {
     char label[64];
     const struct option_row *row = row_of(code);
@@ -196,34 +214,44 @@ static enum options_verdict take_option(struct options *options, int code, const
         return OPTIONS_VERSION;
     if (row == NULL)
         return complain(code, word, error, error_size);
+    given[row - rows] = true;
     snprintf(label, sizeof label, "--%s", row->name);
     return set_value(options, row, label, optarg, error, error_size) == 0 ? OPTIONS_RUN
                                                                           : OPTIONS_WRONG;
 }
 
-enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
-                                   size_t error_size)
+/* Returns OPTIONS_RUN when all of the command line was taken. */
+static enum options_verdict read_command_line(struct options *options, bool *given, int argc,
+                                              char **argv, char *error, size_t error_size)
 {
     struct option longs[ROW_COUNT + 3];
     char letters[2 * ROW_COUNT + 4] = ":"; /* a colon first: tell a missing argument apart */
     int code;
-    if (set_fallbacks(options, error, error_size) != 0)
-        return OPTIONS_WRONG;
     fill_getopt(longs, letters + 1);
     optind = 0; /* begin anew, whoever used getopt before */
     opterr = 0;
     while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
-        enum options_verdict verdict = take_option(options, code, word, error, error_size);
+        enum options_verdict verdict = take_option(options, given, code, word, error, error_size);
         if (verdict != OPTIONS_RUN)
             return verdict;
     }
-    if (optind < argc) {
-        snprintf(error, error_size, "%.60s is no option, and there are no other arguments",
-                 argv[optind]);
+    if (optind == argc)
+        return OPTIONS_RUN;
+    snprintf(error, error_size, "%.60s is no option, and there are no other arguments",
+             argv[optind]);
+    return OPTIONS_WRONG;
+}
+
+enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
+                                   size_t error_size)
+{
+    bool given[ROW_COUNT] = {false};
+    set_fallbacks(options);
+    enum options_verdict verdict = read_command_line(options, given, argc, argv, error, error_size);
+    if (verdict == OPTIONS_RUN && read_environment(options, given, error, error_size) != 0)
         return OPTIONS_WRONG;
-    }
-    return OPTIONS_RUN;
+    return verdict;
 }
 
 /* ------------------------------------------------------------------ --help */

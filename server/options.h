@@ -18,6 +18,8 @@ struct options {
     unsigned workers;
     bool worker_per_request;
     unsigned max_queue;
+    unsigned slice_ms;
+    unsigned offload_nice;
     const char *database; /* NULL: in the user's cache folder */
     unsigned database_connections;
 

@@ -4,13 +4,14 @@
 
 # What MODES=all stands for, in the order of the table.
 all_modes() {
-    echo none threadpool worker
+    echo none deferred sliced threadpool worker worker-per-request
 }
 
 # The server's options for this mode; an error status for an unknown one.
 mode_options() {
     case $1 in
-        none | threadpool | worker) echo "--offload=$1" ;;
+        none | deferred | sliced | threadpool | worker) echo "--offload=$1" ;;
+        worker-per-request) echo "--offload=worker --worker-per-request" ;;
         *) return 1 ;;
     esac
 }
@@ -19,7 +20,7 @@ mode_options() {
 # less than any kernel ran).
 mode_claim() {
     case $1 in
-        none) echo blocks ;;
+        none | deferred) echo blocks ;;
         *) echo free ;;
     esac
 }
@@ -28,8 +29,11 @@ mode_claim() {
 mode_place() {
     case $1 in
         none) echo "on the event loop itself, as in every Express tutorial" ;;
+        deferred) echo "on the event loop too, only later (Node: async, setImmediate)" ;;
+        sliced) echo "on the event loop, a slice per turn (Node: partitioning)" ;;
         threadpool) echo "on libuv's thread pool (uv_queue_work)" ;;
-        worker) echo "on worker threads of their own (Node: worker_threads)" ;;
+        worker) echo "on worker threads of their own (Node: worker_threads, Piscina)" ;;
+        worker-per-request) echo "on a new thread for each job (Node: new Worker() in the handler)" ;;
     esac
 }
 

@@ -18,7 +18,12 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static double measure(const struct kernel *kernel)
+static bool goes_on(const struct calibration *calibration, uint64_t end_ns)
+{
+    return !atomic_load(&calibration->abandoned) && clock_ns(CLOCK_MONOTONIC) < end_ns;
+}
+
+static double measure(const struct calibration *calibration, const struct kernel *kernel)
 {
     struct kernel_arguments arguments;
     struct kernel_run run;
@@ -28,7 +33,7 @@ static double measure(const struct kernel *kernel)
         return (double)kernel->step_units; /* what the kernel's author took a millisecond for */
     uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC), end_ns = wall_ns + SAMPLE_NS;
     uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    while (kernel_run_step(&run, kernel->step_units) && clock_ns(CLOCK_MONOTONIC) < end_ns)
+    while (kernel_run_step(&run, kernel->step_units) && goes_on(calibration, end_ns))
         continue;
     wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_ns;
     cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
@@ -41,9 +46,9 @@ static double measure(const struct kernel *kernel)
 static void measure_all(void *data)
 {
     struct calibration *calibration = data;
-    for (int pass = 0; pass < PASSES; pass++) {
+    for (int pass = 0; pass < PASSES && !atomic_load(&calibration->abandoned); pass++) {
         for (size_t i = 0; i < CALIBRATION_KERNELS_MAX && kernel_at(i) != NULL; i++) {
-            double units = measure(kernel_at(i));
+            double units = measure(calibration, kernel_at(i));
             if (units > calibration->units_per_ms[i])
                 calibration->units_per_ms[i] = units;
         }
@@ -66,6 +71,7 @@ int calibration_start(struct calibration *calibration, uv_loop_t *loop,
     calibration->on_ready = on_ready;
     calibration->data = data;
     calibration->ready = false;
+    atomic_init(&calibration->abandoned, false);
     int rc = uv_async_init(loop, &calibration->measured, on_measured);
     if (rc != 0)
         return rc;
@@ -74,6 +80,11 @@ int calibration_start(struct calibration *calibration, uv_loop_t *loop,
     if (rc != 0)
         uv_close((uv_handle_t *)&calibration->measured, NULL);
     return rc;
+}
+
+void calibration_abandon(struct calibration *calibration)
+{
+    atomic_store(&calibration->abandoned, true);
 }
 
 static size_t index_of(const struct kernel *kernel)

@@ -6,6 +6,7 @@
 #ifndef OFFLOOP_OFFLOAD_CALIBRATION_H
 #define OFFLOOP_OFFLOAD_CALIBRATION_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "kernel/kernel.h"
@@ -15,6 +16,7 @@ enum { CALIBRATION_KERNELS_MAX = 16 };
 struct calibration {
     double units_per_ms[CALIBRATION_KERNELS_MAX]; /* written by the thread before `ready` */
     bool ready;                                   /* the loop's */
+    atomic_bool abandoned;                        /* nobody needs the figures any more */
     uv_thread_t thread;
     uv_async_t measured;
     void (*on_ready)(void *data);
@@ -24,6 +26,9 @@ struct calibration {
 /* on_ready(data) is called once, on the loop's thread. Returns 0 or a negative UV_E… code. */
 int calibration_start(struct calibration *calibration, uv_loop_t *loop,
                       void (*on_ready)(void *data), void *data);
+
+/* Makes a calibration that still runs end soon; on_ready is called as ever. */
+void calibration_abandon(struct calibration *calibration);
 
 /* The size of about `ms` milliseconds, within the kernel's bounds. Only when ready. */
 uint64_t calibration_size(const struct calibration *calibration, const struct kernel *kernel,

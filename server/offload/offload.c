@@ -113,20 +113,37 @@ struct job *job_queue_pop(struct job_queue *queue)
 
 /* ------------------------------------------------------------------ on the lane */
 
-void job_run(struct job *job, struct lane lane)
+bool job_begin(struct job *job, struct lane lane)
 {
-    struct kernel_run run;
     job->trip.lane = lane;
     job->trip.started_ns = trip_clock_ns();
-    job->error = kernel_run_init(&run, job->kernel, &job->arguments);
-    if (job->error == 0) {
-        bool more = true;
-        while (more && !atomic_load_explicit(&job->cancelled, memory_order_relaxed))
-            more = kernel_run_step(&run, job->kernel->step_units);
-        job->error = more ? -ECANCELED : kernel_run_finish(&run, &job->result);
-        kernel_run_close(&run);
-    }
+    job->error = kernel_run_init(&job->run, job->kernel, &job->arguments);
+    if (job->error != 0)
+        job->trip.finished_ns = trip_clock_ns();
+    return job->error == 0;
+}
+
+bool job_step(struct job *job, uint64_t budget)
+{
+    return !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
+           kernel_run_step(&job->run, budget);
+}
+
+void job_end(struct job *job)
+{
+    bool whole = job->run.done_units >= job->run.total_units;
+    job->error = whole ? kernel_run_finish(&job->run, &job->result) : -ECANCELED;
+    kernel_run_close(&job->run);
     job->trip.finished_ns = trip_clock_ns();
+}
+
+void job_run(struct job *job, struct lane lane)
+{
+    if (!job_begin(job, lane))
+        return;
+    while (job_step(job, job->kernel->step_units))
+        continue;
+    job_end(job);
 }
 
 /* ------------------------------------------------------------------ on the loop */
@@ -300,6 +317,7 @@ int offload_new(struct offload **offload, uv_loop_t *loop, const struct offload_
 void offload_stop(struct offload *offload)
 {
     offload->stopping = true;
+    calibration_abandon(&offload->calibration);
     for (struct job *job = offload->jobs; job != NULL;) {
         struct job *older = job->older;
         offload_cancel(job);

@@ -37,6 +37,8 @@ struct job {
     struct offload *offload;
     struct job *next, *previous; /* in the queue that it waits in */
     struct job *newer, *older;   /* in the list of all that are out */
+    struct kernel_run run;       /* between job_begin and job_end */
+    uint64_t slice_units;        /* what fits into a slice, as far as is known */
     void *lane_data;
     bool unsized; /* it waits for the calibration */
     atomic_bool cancelled;
@@ -47,6 +49,8 @@ struct offload_options {
     unsigned workers;
     unsigned max_queue;      /* jobs that may wait for a lane, per strategy */
     bool worker_per_request; /* a thread for each job instead of a pool of them */
+    unsigned slice_ms;       /* how long `sliced` may hold the loop at a time */
+    unsigned nice_value;     /* of the threads that compute; 0: as the loop */
 };
 
 /* How the jobs of one strategy ended. Written on the loop's thread. */

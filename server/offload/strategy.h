@@ -30,7 +30,7 @@ struct strategy {
 };
 
 /* In the order of the documentation. */
-#define STRATEGIES(row) row(none) row(threadpool) row(worker)
+#define STRATEGIES(row) row(none) row(deferred) row(sliced) row(threadpool) row(worker)
 
 #define STRATEGY_DECLARE(name) extern const struct strategy strategy_##name;
 STRATEGIES(STRATEGY_DECLARE)
@@ -38,6 +38,13 @@ STRATEGIES(STRATEGY_DECLARE)
 
 /* Runs the job's kernel to its end, or until it is cancelled. On the lane's thread. */
 void job_run(struct job *job, struct lane lane);
+
+/* The same in pieces. job_begin returns false if the kernel cannot run (job->error says why): then
+ * it is over. job_step works for at most `budget` of the kernel's units and returns false when the
+ * kernel is done or the job is cancelled: then job_end is due. */
+bool job_begin(struct job *job, struct lane lane);
+bool job_step(struct job *job, uint64_t budget);
+void job_end(struct job *job);
 
 /* Brings a job home. On the loop's thread. `error` is 0, or why it never ran (UV_ECANCELED). */
 void job_deliver(struct job *job, int error);

@@ -6,16 +6,18 @@
 #include <stdlib.h>
 
 #include "server/observe/pool_lane.h"
+#include "server/offload/priority.h"
 #include "server/offload/strategy.h"
 
 struct threadpool {
     uv_loop_t *loop;
-    unsigned size;
+    unsigned size, nice_value;
 };
 
 struct pool_work {
     uv_work_t work;
     struct job *job;
+    unsigned nice_value;
 };
 
 static int threadpool_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
@@ -23,14 +25,17 @@ static int threadpool_start(uv_loop_t *loop, const struct offload_options *optio
     struct threadpool *pool = malloc(sizeof *pool);
     if (pool == NULL)
         return UV_ENOMEM;
-    *pool = (struct threadpool){.loop = loop, .size = options->threadpool_size};
+    *pool = (struct threadpool){
+        .loop = loop, .size = options->threadpool_size, .nice_value = options->nice_value};
     *lanes = pool;
     return 0;
 }
 
 static void on_work(uv_work_t *work)
 {
-    job_run(((struct pool_work *)work)->job, pool_lane());
+    struct pool_work *pool_work = (struct pool_work *)work;
+    priority_lower(pool_work->nice_value);
+    job_run(pool_work->job, pool_lane());
 }
 
 static void on_after_work(uv_work_t *work, int status)
@@ -47,6 +52,7 @@ static int threadpool_submit(void *lanes, struct job *job)
     if (work == NULL)
         return UV_ENOMEM;
     work->job = job;
+    work->nice_value = pool->nice_value;
     job->lane_data = work;
     int rc = uv_queue_work(pool->loop, &work->work, on_work, on_after_work);
     if (rc != 0)

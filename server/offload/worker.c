@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/offload/priority.h"
 #include "server/offload/strategy.h"
 
 struct workers;
@@ -40,7 +41,7 @@ struct workers {
     struct job_queue waiting; /* from here on the main loop's alone */
     struct worker *idle;
     bool per_request;
-    unsigned size;
+    unsigned size, nice_value;
     unsigned born; /* workers so far, which numbers them */
 };
 
@@ -73,6 +74,7 @@ static void worker_main(void *data)
     char name[16];
     snprintf(name, sizeof name, "worker %u", worker->lane.number);
     pthread_setname_np(pthread_self(), name);
+    priority_lower(worker->pool->nice_value);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 
@@ -245,6 +247,7 @@ static int worker_start(uv_loop_t *loop, const struct offload_options *options, 
     }
     pool->results_came.data = pool;
     pool->per_request = options->worker_per_request;
+    pool->nice_value = options->nice_value;
     /* One per request: the queue's bound is a bound for the threads, and nobody waits. */
     pool->size = pool->per_request ? 1 : options->workers;
     rc = hire(pool, pool->per_request ? 0 : pool->size);
