@@ -5,6 +5,7 @@
 
 SHELL      := /bin/bash
 .DEFAULT_GOAL := all
+.SECONDEXPANSION:
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 CFLAGS     ?= -O2 -g
@@ -41,6 +42,7 @@ SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c))
 KERNEL_SRC := $(filter-out kernel/main.c,$(wildcard kernel/*.c))
 SERVER_OBJ := $(SERVER_SRC:%.c=$(BUILD)/%.o) $(LLHTTP_OBJECTS)
 KERNEL_OBJ := $(KERNEL_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernel/cli/*.c))
 
 PROGRAMS := $(BUILD)/offloop $(BUILD)/offloop-kernel $(BUILD)/offloop-probe
 
@@ -50,7 +52,7 @@ all: $(PROGRAMS)
 $(BUILD)/offloop: $(BUILD)/server/main.o $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
 
-$(BUILD)/offloop-kernel: $(BUILD)/kernel/main.o $(KERNEL_OBJ)
+$(BUILD)/offloop-kernel: $(BUILD)/kernel/main.o $(CLI_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
 
 $(BUILD)/offloop-probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard loadtest/probe*.c))
@@ -93,7 +95,7 @@ SUPPORT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
 PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
 PROBE_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/loadtest/*_test.c))
-SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test))
+SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_test))
 
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
@@ -102,7 +104,7 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
 
 .PHONY: run-tests coverage layers lint format
-run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS)
+run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS)
 	@BUILD=$(BUILD) tests/run $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
 
 coverage:
@@ -139,7 +141,10 @@ help:
 	@echo 'make coverage   line coverage of server/ and kernel/'
 	@echo 'make lint       clang-format, cppcheck, shellcheck, gcc and clang with -Werror'
 	@echo 'make layers     who includes whom, against the rules of docs/architecture.md'
+	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS=60'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
+
+include tests/fuzz/fuzz.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -104,5 +104,6 @@ void kernel_run_close(struct kernel_run *run)
 void kernel_result_close(struct kernel_result *result)
 {
     free(result->image);
+    free(result->names);
     *result = (struct kernel_result){0};
 }

@@ -36,7 +36,7 @@ struct kernel_arguments {
 
 /* What came out: named numbers, and an image where one was asked for. */
 struct kernel_number {
-    const char *name; /* static storage */
+    const char *name; /* static storage, or the result's `names` */
     enum { KERNEL_INTEGER, KERNEL_REAL } type;
     union {
         uint64_t integer;
@@ -47,6 +47,7 @@ struct kernel_number {
 struct kernel_result {
     struct kernel_number numbers[KERNEL_NUMBERS_MAX];
     size_t number_count;
+    char *names;          /* malloc'ed, for a result that came from another process; else NULL */
     unsigned char *image; /* malloc'ed, NULL when none was asked for */
     size_t image_bytes;
     const char *image_type; /* a media type, "image/png"; static storage */

@@ -5,6 +5,7 @@
  * loop has no handles left and uv_run returns. */
 #include "server/app.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct app {
     struct offload *offload;
     struct slow_io *slow_io;
     struct routes_context context;
+    char kernel_program[PATH_MAX];
     uv_timer_t drain_timer;
     uv_timer_t watchdog; /* tells the service manager that the loop turns */
     uv_signal_t signals[2];
@@ -83,9 +85,20 @@ static struct http_limits limits_from(const struct options *options)
     };
 }
 
+static void find_kernel_program(struct app *app)
+{
+    char path[PATH_MAX] = "";
+    size_t length = sizeof path;
+    if (app->options.kernel_program == NULL && uv_exepath(path, &length) == 0)
+        *(strrchr(path, '/') + 1) = '\0';
+    snprintf(app->kernel_program, sizeof app->kernel_program, "%.*s%s", PATH_MAX - 32, path,
+             app->options.kernel_program != NULL ? app->options.kernel_program : "offloop-kernel");
+}
+
 static int make_lanes(struct app *app, uv_loop_t *loop)
 {
     const struct options *options = &app->options;
+    find_kernel_program(app);
     int rc = slow_io_new(&app->slow_io, loop,
                          &(struct slow_io_options){
                              .database = options->database,
@@ -101,6 +114,9 @@ static int make_lanes(struct app *app, uv_loop_t *loop)
                              .worker_per_request = options->worker_per_request,
                              .slice_ms = options->slice_ms,
                              .nice_value = options->offload_nice,
+                             .processes = options->processes,
+                             .job_timeout_ms = options->job_timeout,
+                             .kernel_program = app->kernel_program,
                          });
     return rc;
 }
@@ -126,8 +142,10 @@ static int make_app(struct app *app, uv_loop_t *loop)
         .slow_io = app->slow_io,
         .source = source_find(app->options.slow_io),
         .counters = &app->http.counters,
+        .allow_crash = app->options.allow_crash,
         .started_ns = trip_clock_ns(),
     };
+    routes_prepare(&app->context);
     return 0;
 }
 

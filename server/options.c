@@ -50,6 +50,14 @@ static const struct option_row rows[] = {
      "worker threads; as many as there are cores unless given"},
     {"worker-per-request", 0, OPTION_FLAG, AT(worker_per_request), 0, 0, NULL, NULL, NULL,
      "start a thread for each job, as tutorials do, instead of keeping a pool"},
+    {"processes", 0, OPTION_NUMBER, AT(processes), 1, 256, NULL, NULL, "N",
+     "child processes; as many as there are cores unless given"},
+    {"job-timeout", 0, OPTION_NUMBER, AT(job_timeout), 0, 86400000, "0", NULL, "MS",
+     "after which a child process and its job are killed; 0 for never"},
+    {"kernel-program", 0, OPTION_TEXT, AT(kernel_program), 0, 0, NULL, NULL, "FILE",
+     "what child processes run (default: offloop-kernel beside this program)"},
+    {"allow-crash", 0, OPTION_FLAG, AT(allow_crash), 0, 0, NULL, NULL, NULL,
+     "offer the kernel `crash`, which takes the server down unless a child process runs it"},
     {"max-queue", 0, OPTION_NUMBER, AT(max_queue), 0, 1000000, "1000", NULL, "N",
      "jobs that may wait; one more gets 503"},
     {"slice-ms", 0, OPTION_NUMBER, AT(slice_ms), 1, 1000, "5", NULL, "MS",
@@ -135,7 +143,7 @@ static int set_value(struct options *options, const struct option_row *row, cons
 
 static void set_fallbacks(struct options *options)
 {
-    *options = (struct options){.workers = core_count()};
+    *options = (struct options){.workers = core_count(), .processes = core_count()};
     for (size_t i = 0; i < ROW_COUNT; i++) {
         if (rows[i].fallback != NULL)
             (void)set_value(options, &rows[i], rows[i].name, rows[i].fallback, NULL, 0);

@@ -20,6 +20,10 @@ struct options {
     unsigned max_queue;
     unsigned slice_ms;
     unsigned offload_nice;
+    unsigned processes;
+    unsigned job_timeout;
+    const char *kernel_program; /* NULL: beside the server's own program */
+    bool allow_crash;
     const char *database; /* NULL: in the user's cache folder */
     unsigned database_connections;
 

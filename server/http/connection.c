@@ -21,7 +21,7 @@
 
 #include "server/http/connection_state.h"
 
-enum { KEPT_MAX = 64 * 1024, LINGER_MS = 2000 };
+enum { KEPT_MAX = 64 * 1024, LINGER_MS = 2000, REFUSED_MAX = 256 };
 
 static uv_stream_t *stream_of(struct http_connection *connection)
 {
@@ -62,18 +62,24 @@ static void unlink_connection(struct http_connection *connection)
         connection->next->previous = connection->previous;
 }
 
+/* Tells who was to answer that nobody waits any more, after the state has been changed. */
+static void abandon(struct http_connection *connection, enum connection_state state)
+{
+    bool abandoned = connection->state == CONNECTION_HANDLING && connection->exchange.deferred;
+    connection->state = state;
+    if (!abandoned)
+        return;
+    connection->server->counters.exchanges_abandoned++;
+    connection->exchange.on_abandoned(connection->exchange.data);
+}
+
 void http_connection_close(struct http_connection *connection)
 {
     if (connection->state == CONNECTION_CLOSING)
         return;
-    bool abandoned = connection->state == CONNECTION_HANDLING && connection->exchange.deferred;
-    connection->state = CONNECTION_CLOSING;
     unlink_connection(connection);
     uv_close((uv_handle_t *)&connection->socket, on_closed);
-    if (abandoned) {
-        connection->server->counters.exchanges_abandoned++;
-        connection->exchange.on_abandoned(connection->exchange.data);
-    }
+    abandon(connection, CONNECTION_CLOSING);
 }
 
 /* The last answer is written. Closing a socket with unread input would send a reset, which may
@@ -103,6 +109,10 @@ static void on_drained(struct http_outbox *outbox, int status)
     if (status < 0) {
         http_connection_close(connection);
         return;
+    }
+    if (connection->state == CONNECTION_WRITING) { /* the answer has just gone: silence begins */
+        connection->state = CONNECTION_IDLE;
+        connection->since = connection->server->ticks;
     }
     http_connection_enter(connection);
     http_connection_leave(connection);
@@ -161,6 +171,15 @@ static bool is_truncated(const struct http_connection *connection)
            http_parser_in_message(&connection->parser);
 }
 
+/* Only bytes that the peer takes are progress, see tick_writing; those that it sends are not. */
+static void begin_writing(struct http_connection *connection)
+{
+    if (connection->state == CONNECTION_WRITING)
+        return;
+    connection->state = CONNECTION_WRITING;
+    connection->since = connection->server->ticks;
+}
+
 static void settle(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
@@ -168,9 +187,7 @@ static void settle(struct http_connection *connection)
     if (connection->state == CONNECTION_HANDLING || connection->state >= CONNECTION_LINGERING)
         return;
     if (http_outbox_waits(&connection->outbox)) {
-        connection->state = CONNECTION_WRITING;
-        connection->since = server->ticks;
-        connection->write_queue = uv_stream_get_write_queue_size(stream_of(connection));
+        begin_writing(connection);
     } else if (connection->last || connection->ended) {
         finish(connection);
     } else if (in_message && connection->state != CONNECTION_READING) {
@@ -231,9 +248,15 @@ void http_connection_leave(struct http_connection *connection)
 static void on_end_of_input(struct http_connection *connection)
 {
     connection->ended = true;
-    if (connection->state == CONNECTION_HANDLING || connection->state == CONNECTION_LINGERING) {
-        http_connection_close(connection); /* whoever waits for an answer keeps its half open */
+    bool leaves = connection->state == CONNECTION_HANDLING; /* who waits keeps its half open */
+    bool owes = http_outbox_waits(&connection->outbox);
+    if (connection->state == CONNECTION_LINGERING || (leaves && !owes)) {
+        http_connection_close(connection);
         return;
+    }
+    if (leaves) { /* answers to earlier requests are still on their way */
+        connection->last = true;
+        abandon(connection, CONNECTION_IDLE);
     }
     http_connection_enter(connection);
     http_connection_leave(connection);
@@ -290,9 +313,14 @@ static void begin(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     server->counters.connections_accepted++;
+    bool refused = server->connection_count > server->limits.max_connections;
+    server->counters.connections_refused += refused;
+    if (server->connection_count > server->limits.max_connections + REFUSED_MAX) {
+        http_connection_close(connection); /* those that are told so linger, and are bounded too */
+        return;
+    }
     http_connection_enter(connection);
-    if (server->connection_count > server->limits.max_connections) {
-        server->counters.connections_refused++;
+    if (refused) {
         http_exchange_refuse(connection, 503, "this server has as many connections as it may have");
     }
     http_connection_leave(connection);
@@ -376,7 +404,7 @@ static void tick_writing(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     size_t queue = uv_stream_get_write_queue_size(stream_of(connection));
-    if (queue < connection->write_queue) {
+    if (queue != connection->write_queue) {
         connection->write_queue = queue;
         connection->since = server->ticks;
     } else if (is_expired(connection, server->limits.write_timeout_ms)) {
@@ -402,6 +430,9 @@ void http_connection_tick(struct http_connection *connection)
             http_connection_close(connection);
         break;
     case CONNECTION_HANDLING:
+        if (http_outbox_waits(&connection->outbox))
+            tick_writing(connection);
+        break;
     case CONNECTION_CLOSING:
         break;
     }

@@ -80,26 +80,60 @@ static enum http_persistence persistence_of(const struct http_connection *connec
     return connection->exchange.explicitly ? HTTP_PERSISTS_EXPLICITLY : HTTP_PERSISTS;
 }
 
-void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response)
+/* From HANDLING back to IDLE: what the head of the answer must say of the connection's future. */
+static enum http_persistence conclude(struct http_connection *connection, int status)
 {
-    struct http_connection *connection = connection_of(exchange);
     struct http_server *server = connection->server;
     assert(connection->state == CONNECTION_HANDLING);
-    bool resumes = server->running != connection; /* a deferred answer: we are not inside leave() */
-    if (resumes)
-        http_connection_enter(connection);
     connection->answered++;
     enum http_persistence persistence = persistence_of(connection);
     if (persistence == HTTP_CLOSES) {
         connection->last = true;
-        connection->lingers = exchange->keep_alive || connection->inbox.length > 0;
+        connection->lingers = connection->exchange.keep_alive || connection->inbox.length > 0;
     }
     connection->state = CONNECTION_IDLE;
     connection->since = server->ticks;
-    count_answer(&server->counters, response->status);
-    send_response(connection, response, persistence);
+    count_answer(&server->counters, status);
+    return persistence;
+}
+
+void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response)
+{
+    struct http_connection *connection = connection_of(exchange);
+    bool resumes = connection->server->running != connection; /* deferred: not inside leave() */
+    if (resumes)
+        http_connection_enter(connection);
+    send_response(connection, response, conclude(connection, response->status));
     if (resumes)
         http_connection_leave(connection);
+}
+
+static void send_prepared(struct http_connection *connection, const struct http_prepared *prepared)
+{
+    char *room;
+    int rc = http_outbox_reserve(&connection->outbox, prepared->length, &room);
+    if (rc == 0) {
+        http_prepared_copy(room, prepared, http_date_line(&connection->server->date, time(NULL)));
+        rc = http_outbox_commit(&connection->outbox, prepared->length);
+    }
+    if (rc != 0)
+        http_connection_give_up(connection, rc);
+}
+
+void http_exchange_answer_prepared(struct http_exchange *exchange,
+                                   const struct http_prepared *prepared)
+{
+    struct http_connection *connection = connection_of(exchange);
+    bool usual = prepared->length > 0 && !exchange->head_only;
+    if (!usual || connection->server->running != connection) {
+        http_exchange_answer(exchange, &prepared->response);
+        return;
+    }
+    enum http_persistence persistence = conclude(connection, prepared->response.status);
+    if (persistence == HTTP_PERSISTS)
+        send_prepared(connection, prepared);
+    else
+        send_response(connection, &prepared->response, persistence);
 }
 
 void http_exchange_begin(struct http_connection *connection)

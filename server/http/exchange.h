@@ -25,6 +25,10 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
  * afterwards. */
 void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response);
 
+/* The same for an answer that was prepared: a copy, whatever it says. */
+void http_exchange_answer_prepared(struct http_exchange *exchange,
+                                   const struct http_prepared *prepared);
+
 /* Promises an answer. `on_abandoned(data)` is called instead if the connection ends first. */
 void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
                          void *data);

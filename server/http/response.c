@@ -118,3 +118,16 @@ size_t http_response_head(char *head, const struct http_response *response,
     at = PUT(at, "\r\n");
     return (size_t)(at - head);
 }
+
+void http_prepare(struct http_prepared *prepared, const struct http_response *response)
+{
+    struct http_date date = {0};
+    *prepared = (struct http_prepared){.response = *response};
+    if (http_response_head_bound(response) + response->body_bytes > sizeof prepared->bytes)
+        return;
+    const char *date_line = http_date_line(&date, 0);
+    size_t length = http_response_head(prepared->bytes, response, HTTP_PERSISTS, date_line);
+    memcpy(prepared->bytes + length, response->body, response->body_bytes);
+    prepared->length = length + response->body_bytes;
+    prepared->date_at = (size_t)(strstr(prepared->bytes, date_line) - prepared->bytes);
+}

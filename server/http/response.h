@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 /* The status codes that are sent, each with its reason phrase (RFC 9110, section 15; RFC 6585 for
@@ -39,7 +40,27 @@ struct http_date {
     char line[40]; /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" (RFC 9110, section 5.6.7) */
 };
 
-enum { HTTP_DATE_LINE_BYTES = 37 };
+enum { HTTP_DATE_LINE_BYTES = 37, HTTP_PREPARED_BYTES = 1024 };
+
+/* An answer that is always the same: formatted once, then copied, and only its Date is written
+ * anew. For a connection that persists without having to say so, which is nearly all; else
+ * `response` is sent. */
+struct http_prepared {
+    struct http_response response; /* the caller's memory */
+    size_t date_at, length;        /* length 0: it does not fit, and `response` is sent */
+    char bytes[HTTP_PREPARED_BYTES];
+};
+
+/* The response, and what it points to, must outlive the prepared answer. */
+void http_prepare(struct http_prepared *prepared, const struct http_response *response);
+
+/* Copies the answer to `at`, which has room for prepared->length bytes. */
+static inline void http_prepared_copy(char *at, const struct http_prepared *prepared,
+                                      const char *date_line)
+{
+    memcpy(at, prepared->bytes, prepared->length);
+    memcpy(at + prepared->date_at, date_line, HTTP_DATE_LINE_BYTES);
+}
 
 /* "OK" for 200; "Unknown" for a status that is not in the list. */
 const char *http_reason(int status);

@@ -31,6 +31,7 @@ enum trip_outcome {
     TRIP_CANCELLED, /* because nobody wanted it any more */
     TRIP_REFUSED,   /* it never started: the queue is full, or a lane could not be made */
     TRIP_FAILED,
+    TRIP_LOST, /* with the process that had it */
 };
 
 /* Nanoseconds of the monotonic clock, the one of uv_hrtime. Any thread. */

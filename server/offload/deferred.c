@@ -1,9 +1,9 @@
 /* deferred.c – later on the same loop: what the async keyword does.
  *
  * The handler returns at once, and that is all that is gained: the kernel runs whole in a later
- * callback of the same thread and blocks everybody just as `none` does. A promise is no thread. What
- * is due at the beginning of a turn runs in that turn, one job after the other, as setImmediate
- * callbacks do. */
+ * callback of the same thread and blocks everybody just as `none` does. A promise is no thread.
+ * What is due at the beginning of a turn runs in that turn, one job after the other, as
+ * setImmediate callbacks do. */
 #include <stdlib.h>
 
 #include "server/offload/later.h"

@@ -188,6 +188,7 @@ static void go_home(struct job *job, enum trip_outcome outcome, int error)
     counters->cancelled += outcome == TRIP_CANCELLED;
     counters->refused += outcome == TRIP_REFUSED;
     counters->failed += outcome == TRIP_FAILED;
+    counters->lost += outcome == TRIP_LOST;
     counters->dropped += outcome == TRIP_SUCCEEDED && job->owner == NULL;
     list_remove(offload, job);
     job->done(job);
@@ -203,6 +204,8 @@ void job_deliver(struct job *job, int error)
         go_home(job, TRIP_SUCCEEDED, 0);
     else if (final == -ECANCELED)
         go_home(job, TRIP_CANCELLED, final);
+    else if (final == -EPIPE)
+        go_home(job, TRIP_LOST, final);
     else
         go_home(job, TRIP_FAILED, final);
 }

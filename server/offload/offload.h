@@ -29,6 +29,7 @@ struct job {
     /* Valid in `done`. */
     enum trip_outcome outcome; /* succeeded: `result` is there until job_close */
     int error;                 /* a negative errno when it failed or was refused */
+    char problem[160];         /* what happened, when it was lost */
     struct kernel_result result;
     struct trip trip;
     const struct strategy *strategy;
@@ -51,11 +52,14 @@ struct offload_options {
     bool worker_per_request; /* a thread for each job instead of a pool of them */
     unsigned slice_ms;       /* how long `sliced` may hold the loop at a time */
     unsigned nice_value;     /* of the threads that compute; 0: as the loop */
+    unsigned processes;
+    unsigned job_timeout_ms;    /* after which a child is killed; 0: never */
+    const char *kernel_program; /* path of offloop-kernel, for the children */
 };
 
 /* How the jobs of one strategy ended. Written on the loop's thread. */
 #define OFFLOAD_COUNTERS(row) \
-    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(dropped)
+    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(lost) row(dropped)
 
 struct offload_counters {
 #define OFFLOAD_COUNTER_MEMBER(name) uint64_t name;

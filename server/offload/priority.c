@@ -15,3 +15,9 @@ void priority_lower(unsigned nice_value)
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), (int)nice_value);
     done = true;
 }
+
+void priority_lower_process(int pid, unsigned nice_value)
+{
+    if (nice_value > 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)pid, (int)nice_value);
+}

@@ -7,4 +7,7 @@
  * permitted nothing changes. */
 void priority_lower(unsigned nice_value);
 
+/* The same for a child process. */
+void priority_lower_process(int pid, unsigned nice_value);
+
 #endif

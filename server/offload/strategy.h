@@ -30,7 +30,7 @@ struct strategy {
 };
 
 /* In the order of the documentation. */
-#define STRATEGIES(row) row(none) row(deferred) row(sliced) row(threadpool) row(worker)
+#define STRATEGIES(row) row(none) row(deferred) row(sliced) row(threadpool) row(worker) row(process)
 
 #define STRATEGY_DECLARE(name) extern const struct strategy strategy_##name;
 STRATEGIES(STRATEGY_DECLARE)
@@ -46,7 +46,9 @@ bool job_begin(struct job *job, struct lane lane);
 bool job_step(struct job *job, uint64_t budget);
 void job_end(struct job *job);
 
-/* Brings a job home. On the loop's thread. `error` is 0, or why it never ran (UV_ECANCELED). */
+/* Brings a job home. On the loop's thread. `error` is 0 if it was run (job->error says how that
+ * went), or UV_ECANCELED if not, or UV_EPIPE if it was lost with the process that had it
+ * (job->problem says how). */
 void job_deliver(struct job *job, int error);
 
 /* A queue of jobs, linked through next and previous; for one thread, or under a lock. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernel/bounded.h"
+#include "kernel/crash.h"
 #include "server/http/problem.h"
 #include "server/routes/answer.h"
 #include "server/routes/parameters.h"
@@ -22,7 +23,7 @@ struct wish {
     const struct kernel *kernel;
     struct kernel_arguments arguments;
     uint64_t ms;
-    bool ms_given, arguments_given, format_given;
+    bool ms_given, arguments_given, format_given, allow_crash;
 };
 
 /* ------------------------------------------------------------------ the question */
@@ -33,6 +34,10 @@ static int choose_kernel(void *data, const char *name, const char *value, char *
     if (strcmp(name, "kernel") != 0)
         return 0;
     wish->kernel = kernel_find(value);
+    if (wish->allow_crash && strcmp(value, kernel_crash.name) == 0) {
+        wish->kernel = &kernel_crash;
+        wish->ms = 0;
+    }
     if (wish->kernel == NULL)
         return bounded_choice_error(name, kernel_names(), value, error, size);
     return 0;
@@ -141,7 +146,8 @@ static void answer(struct http_exchange *exchange, const struct job *job)
 {
     const struct kernel_result *result = &job->result;
     if (job->outcome != TRIP_SUCCEEDED)
-        answer_failed_trip(exchange, job->outcome, job->error, "the job", strerror(-job->error));
+        answer_failed_trip(exchange, job->outcome, job->error, "the job",
+                           job->outcome == TRIP_LOST ? job->problem : strerror(-job->error));
     else if (result->image != NULL)
         answer_trip_bytes(exchange, result->image_type, result->image, result->image_bytes,
                           &job->trip);
@@ -168,7 +174,11 @@ void heavy_handler(struct http_exchange *exchange, void *context)
 {
     const struct routes_context *routes_context = context;
     struct wish wish = {
-        .strategy = routes_context->strategy, .kernel = kernel_at(0), .ms = HEAVY_MS_DEFAULT};
+        .strategy = routes_context->strategy,
+        .kernel = kernel_at(0),
+        .ms = HEAVY_MS_DEFAULT,
+        .allow_crash = routes_context->allow_crash,
+    };
     if (!parse(exchange, &wish))
         return;
     struct job *job = calloc(1, sizeof *job);

@@ -18,7 +18,12 @@ struct routes_context {
     const struct source *source; /* of a /slow that names none */
     const struct http_counters *counters;
     uint64_t started_ns;
+    struct http_prepared fast; /* the answer of /fast */
+    bool allow_crash;          /* may a request ask for the kernel that crashes? */
 };
+
+/* Fills in what the handlers prepare once. */
+void routes_prepare(struct routes_context *context);
 
 /* The table, for http_server_init. */
 extern const struct http_router routes;

@@ -69,24 +69,6 @@ void users_db_interrupt(struct users_db *db)
 
 /* ------------------------------------------------------------------ opening */
 
-/* user_version is 0 in a new file. IMMEDIATE: of two connections that find it new, one waits. */
-static int fill(sqlite3 *connection)
-{
-    char script[1024];
-    snprintf(script, sizeof script,
-             "BEGIN IMMEDIATE;"
-             "CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
-             "WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < %d)"
-             "  INSERT OR IGNORE INTO users SELECT id, printf('User %%d', id) FROM ids;"
-             "PRAGMA user_version = 1;"
-             "COMMIT;",
-             QUERY_USERS);
-    int rc = sqlite3_exec(connection, script, NULL, NULL, NULL);
-    if (rc != SQLITE_OK)
-        sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
-    return rc;
-}
-
 static int schema_version(sqlite3 *connection)
 {
     sqlite3_stmt *pragma = NULL;
@@ -98,14 +80,41 @@ static int schema_version(sqlite3 *connection)
     return version;
 }
 
+static int fill(sqlite3 *connection)
+{
+    char script[1024];
+    snprintf(script, sizeof script,
+             "CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+             "WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < %d)"
+             "  INSERT OR IGNORE INTO users SELECT id, printf('User %%d', id) FROM ids;"
+             "PRAGMA user_version = 1;",
+             QUERY_USERS);
+    return sqlite3_exec(connection, script, NULL, NULL, NULL);
+}
+
+/* user_version is 0 in a new file. Of two connections that find it new one waits (IMMEDIATE), and
+ * then has nothing to write: a COMMIT that writes waits for all readers, and a query here may read
+ * for a minute. After an error the connection is closed, which rolls back and keeps the message. */
+static int fill_if_new(sqlite3 *connection)
+{
+    if (schema_version(connection) != 0)
+        return SQLITE_OK;
+    int rc = sqlite3_exec(connection, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK && schema_version(connection) == 0)
+        rc = fill(connection);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(connection, "COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
 static int prepare(struct users_db *db)
 {
     int rc = sqlite3_busy_timeout(db->connection, BUSY_TIMEOUT_MS);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_function_v2(db->connection, "take_ms", 1, SQLITE_UTF8, db, sql_take_ms,
                                         NULL, NULL, NULL);
-    if (rc == SQLITE_OK && schema_version(db->connection) == 0)
-        rc = fill(db->connection);
+    if (rc == SQLITE_OK)
+        rc = fill_if_new(db->connection);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(db->connection, "SELECT name, take_ms(?2) FROM users WHERE id = ?1",
                                 -1, &db->select, NULL);

@@ -1,0 +1,385 @@
+/* process_test.c – child processes: the strategy's contract, and what only they must stand.
+ *
+ * The general suite holds kernels at a gate in this process's memory, where a child cannot see it.
+ * Here jobs are real kernels, and "it runs" is known from the child's CPU: a job that was handed to
+ * one of fewer children than jobs. Children are found in /proc and killed by their own pid. */
+#include "server/offload/offload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cmocka.h>
+
+#include "kernel/crash.h"
+#include "tests/support/harness.h"
+#include "tests/support/random.h"
+
+enum { CHILDREN = 2, MAX_QUEUE = 2000, FOR_EVER_MS = 60000, KILLS = 1000 };
+
+struct bench {
+    uv_loop_t loop;
+    struct offload *offload;
+    uv_thread_t thread;
+    char program[4096];
+};
+
+/* A job and how often it came home. */
+struct tracked {
+    struct job job;
+    struct bench *bench;
+    unsigned times_done;
+};
+
+/* ------------------------------------------------------------------ the bench */
+
+static struct bench *bench_open(unsigned children, unsigned job_timeout_ms, const char *program)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    assert_non_null(bench);
+    if (program != NULL)
+        snprintf(bench->program, sizeof bench->program, "%s", program);
+    else
+        harness_kernel_program(bench->program, sizeof bench->program);
+    bench->thread = uv_thread_self();
+    assert_int_equal(uv_loop_init(&bench->loop), 0);
+    const struct offload_options options = {
+        .threadpool_size = 1,
+        .workers = 1,
+        .max_queue = MAX_QUEUE,
+        .slice_ms = 1,
+        .processes = children,
+        .job_timeout_ms = job_timeout_ms,
+        .kernel_program = bench->program,
+    };
+    assert_int_equal(offload_new(&bench->offload, &bench->loop, &options), 0);
+    return bench;
+}
+
+/* No handle, no child and no zombie stays. */
+static void bench_close(struct bench *bench)
+{
+    offload_stop(bench->offload);
+    assert_int_equal(uv_run(&bench->loop, UV_RUN_DEFAULT), 0);
+    offload_free(bench->offload);
+    assert_int_equal(uv_loop_close(&bench->loop), 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    free(bench);
+}
+
+static void on_done(struct job *job)
+{
+    struct tracked *tracked = (struct tracked *)job;
+    uv_thread_t self = uv_thread_self();
+    assert_true(uv_thread_equal(&self, &tracked->bench->thread));
+    tracked->times_done++;
+}
+
+static void submit(struct bench *bench, struct tracked *tracked, const struct kernel *kernel,
+                   uint64_t size)
+{
+    *tracked = (struct tracked){.bench = bench};
+    kernel_arguments_init(&tracked->job.arguments, kernel);
+    tracked->job.kernel = kernel;
+    tracked->job.arguments.values[0] = size;
+    tracked->job.arguments.image = kernel->image_type != NULL;
+    tracked->job.done = on_done;
+    tracked->job.owner = bench;
+    offload_submit(bench->offload, strategy_find("process"), &tracked->job);
+}
+
+static void run_until_done(struct bench *bench, const struct tracked *tracked)
+{
+    while (tracked->times_done == 0)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+}
+
+/* The pids of this process's children; returns how many. */
+static int list_children(int *pids, int most)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)syscall(SYS_gettid));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (count < most && fscanf(file, "%d", &pids[count]) == 1)
+        count++;
+    fclose(file);
+    return count;
+}
+
+/* ------------------------------------------------------------------ the contract */
+
+static void assert_same_result(const struct kernel_result *left, const struct kernel_result *right)
+{
+    assert_int_equal(left->number_count, right->number_count);
+    for (size_t i = 0; i < left->number_count; i++) {
+        assert_string_equal(left->numbers[i].name, right->numbers[i].name);
+        assert_memory_equal(&left->numbers[i].value, &right->numbers[i].value,
+                            sizeof left->numbers[i].value);
+    }
+    assert_int_equal(left->image_bytes, right->image_bytes);
+    if (left->image_bytes > 0)
+        assert_memory_equal(left->image, right->image, left->image_bytes);
+}
+
+static void run_here(const struct job *job, struct kernel_result *result)
+{
+    struct kernel_run run;
+    assert_int_equal(kernel_run_init(&run, job->kernel, &job->arguments), 0);
+    while (kernel_run_step(&run, job->kernel->step_units))
+        continue;
+    assert_int_equal(kernel_run_finish(&run, result), 0);
+    kernel_run_close(&run);
+}
+
+static void test_every_kernel_gives_the_result_that_it_gives_here(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(CHILDREN, 0, NULL);
+    const struct kernel *kernel;
+    for (size_t i = 0; (kernel = kernel_at(i)) != NULL; i++) {
+        struct tracked tracked;
+        struct kernel_result expected;
+        submit(bench, &tracked, kernel, kernel->parameters[0].min + 40);
+        run_until_done(bench, &tracked);
+        assert_int_equal(tracked.job.outcome, TRIP_SUCCEEDED);
+        run_here(&tracked.job, &expected);
+        assert_same_result(&tracked.job.result, &expected);
+        kernel_result_close(&expected);
+        job_close(&tracked.job);
+    }
+    bench_close(bench);
+}
+
+static void test_the_stamps_are_in_order_and_the_lane_is_a_child(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(CHILDREN, 0, NULL);
+    struct tracked tracked;
+    submit(bench, &tracked, kernel_find("primes"), 100000);
+    run_until_done(bench, &tracked);
+    const struct trip *trip = &tracked.job.trip;
+    assert_true(trip->submitted_ns <= trip->started_ns && trip->started_ns <= trip->finished_ns &&
+                trip->finished_ns <= trip->delivered_ns);
+    assert_string_equal(trip->lane.kind, "child");
+    assert_in_range(trip->lane.number, 1, CHILDREN);
+    job_close(&tracked.job);
+    bench_close(bench);
+}
+
+static void test_cancel_waiting_and_running(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(1, 0, NULL);
+    struct tracked running, waiting, after;
+    submit(bench, &running, kernel_find("sleep"), FOR_EVER_MS);
+    submit(bench, &waiting, kernel_find("sleep"), FOR_EVER_MS);
+    offload_cancel(&waiting.job);
+    assert_int_equal(waiting.times_done, 1);
+    assert_int_equal(waiting.job.outcome, TRIP_CANCELLED);
+    offload_cancel(&running.job);
+    offload_cancel(&running.job);
+    run_until_done(bench, &running);
+    assert_int_equal(running.job.outcome, TRIP_CANCELLED);
+    submit(bench, &after, kernel_find("primes"), 10);
+    run_until_done(bench, &after);
+    assert_int_equal(after.job.outcome, TRIP_SUCCEEDED);
+    assert_int_equal(after.job.trip.lane.number, 1);
+    job_close(&after.job);
+    bench_close(bench);
+}
+
+static void test_stop_with_jobs_out(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(CHILDREN, 0, NULL);
+    struct tracked jobs[6];
+    for (int i = 0; i < 6; i++)
+        submit(bench, &jobs[i], kernel_find("sleep"), FOR_EVER_MS);
+    bench_close(bench);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(jobs[i].times_done, 1);
+        assert_int_equal(jobs[i].job.outcome, TRIP_CANCELLED);
+    }
+}
+
+/* ------------------------------------------------------------------ bad children */
+
+static void test_a_crash_costs_one_job(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(1, 0, NULL);
+    struct tracked crash, behind;
+    submit(bench, &crash, &kernel_crash, 1);
+    submit(bench, &behind, kernel_find("primes"), 1000);
+    run_until_done(bench, &crash);
+    run_until_done(bench, &behind);
+    assert_int_equal(crash.job.outcome, TRIP_LOST);
+    assert_non_null(strstr(crash.job.problem, "signal 11"));
+    assert_int_equal(behind.job.outcome, TRIP_SUCCEEDED);
+    assert_int_equal(behind.job.result.numbers[0].value.integer, 168);
+    job_close(&behind.job);
+    bench_close(bench);
+}
+
+static void test_a_child_that_exceeds_the_time_is_killed(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(1, 30, NULL);
+    struct tracked slow;
+    submit(bench, &slow, kernel_find("sleep"), FOR_EVER_MS);
+    run_until_done(bench, &slow);
+    assert_int_equal(slow.job.outcome, TRIP_LOST);
+    assert_non_null(strstr(slow.job.problem, "--job-timeout"));
+    bench_close(bench);
+}
+
+/* Runs a job on a child that is a shell script. */
+static void run_on_script(const char *script, struct tracked *tracked)
+{
+    char path[] = "/tmp/offloop-child-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, script, strlen(script)), strlen(script));
+    assert_int_equal(fchmod(fd, 0700), 0);
+    close(fd);
+    struct bench *bench = bench_open(1, 0, path);
+    submit(bench, tracked, kernel_find("primes"), 1000);
+    run_until_done(bench, tracked);
+    bench_close(bench);
+    unlink(path);
+}
+
+static void test_a_child_that_writes_nonsense_is_killed(void **state)
+{
+    (void)state;
+    struct tracked tracked;
+    run_on_script("#!/bin/sh\nexec cat /dev/zero\n", &tracked);
+    assert_int_equal(tracked.job.outcome, TRIP_LOST);
+    assert_non_null(strstr(tracked.job.problem, "nonsense"));
+}
+
+static void test_a_child_that_ends_loses_its_job(void **state)
+{
+    (void)state;
+    struct tracked tracked;
+    run_on_script("#!/bin/sh\nexit 3\n", &tracked);
+    assert_int_equal(tracked.job.outcome, TRIP_LOST);
+}
+
+static void test_a_program_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(CHILDREN, 0, "/nonexistent/offloop-kernel");
+    struct tracked tracked;
+    submit(bench, &tracked, kernel_find("primes"), 1000);
+    assert_int_equal(tracked.times_done, 1);
+    assert_int_equal(tracked.job.outcome, TRIP_REFUSED);
+    assert_int_equal(tracked.job.error, -ENOENT);
+    bench_close(bench);
+}
+
+/* ------------------------------------------------------------------ a thousand deaths */
+
+static void kill_one(uint64_t *random)
+{
+    int pids[64];
+    int count = list_children(pids, 64);
+    if (count > 0)
+        kill(pids[random_below(random, (unsigned)count)], SIGKILL);
+}
+
+/* One job after the other ends; each time a child is killed at random, idle, busy or just being
+ * born. Every job must come home once, and no more be lost than children were killed. */
+static void test_a_thousand_kills_lose_only_what_the_killed_held(void **state)
+{
+    (void)state;
+    enum { BATCH = 20, CHILDREN_TO_KILL = 8 };
+    uint64_t random = random_seed();
+    struct bench *bench = bench_open(CHILDREN_TO_KILL, 0, NULL);
+    struct tracked jobs[BATCH];
+    unsigned kills = 0, lost = 0;
+    while (kills < KILLS) {
+        for (int i = 0; i < BATCH; i++)
+            submit(bench, &jobs[i], kernel_find("primes"), 1000 + random_below(&random, 2000000));
+        for (int i = 0; i < BATCH; i++) {
+            kill_one(&random);
+            kills++;
+            run_until_done(bench, &jobs[i]);
+        }
+        for (int i = 0; i < BATCH; i++) {
+            run_until_done(bench, &jobs[i]);
+            assert_int_equal(jobs[i].times_done, 1);
+            assert_true(jobs[i].job.outcome == TRIP_SUCCEEDED || jobs[i].job.outcome == TRIP_LOST);
+            lost += jobs[i].job.outcome == TRIP_LOST;
+            job_close(&jobs[i].job);
+        }
+    }
+    print_message("%u kills, %u jobs lost with their child\n", kills, lost);
+    assert_true(lost <= kills);
+    bench_close(bench);
+}
+
+/* ------------------------------------------------------------------ the parent's death */
+
+/* A parent that is killed can tell its child nothing; the child must end all the same. */
+static void test_children_die_with_a_parent_that_is_killed(void **state)
+{
+    (void)state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        struct bench *bench = bench_open(1, 0, NULL);
+        struct tracked tracked;
+        int child = 0;
+        submit(bench, &tracked, kernel_find("sleep"), FOR_EVER_MS);
+        bool told = list_children(&child, 1) == 1 &&
+                    write(pipe_fds[1], &child, sizeof child) == sizeof child;
+        uv_run(&bench->loop, UV_RUN_DEFAULT);
+        _exit(told);
+    }
+    int child = 0;
+    assert_int_equal(read(pipe_fds[0], &child, sizeof child), sizeof child);
+    int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    assert_true(pidfd >= 0);
+    kill(parent, SIGKILL);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    assert_int_equal(poll(&ended, 1, FOR_EVER_MS), 1);
+    close(pidfd);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kernel_gives_the_result_that_it_gives_here),
+        cmocka_unit_test(test_the_stamps_are_in_order_and_the_lane_is_a_child),
+        cmocka_unit_test(test_cancel_waiting_and_running),
+        cmocka_unit_test(test_stop_with_jobs_out),
+        cmocka_unit_test(test_a_crash_costs_one_job),
+        cmocka_unit_test(test_a_child_that_exceeds_the_time_is_killed),
+        cmocka_unit_test(test_a_child_that_writes_nonsense_is_killed),
+        cmocka_unit_test(test_a_child_that_ends_loses_its_job),
+        cmocka_unit_test(test_a_program_that_is_not_there_is_refused),
+        cmocka_unit_test(test_a_thousand_kills_lose_only_what_the_killed_held),
+        cmocka_unit_test(test_children_die_with_a_parent_that_is_killed),
+    };
+    harness_prepare_process();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
