@@ -1,0 +1,115 @@
+/* calibration_test.c – measured once, off the loop; sizes that grow with the time asked for and
+ * stay within the kernel's bounds. */
+#include "server/offload/calibration.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    uv_loop_t loop;
+    struct calibration calibration;
+    uv_thread_t thread;
+    unsigned times_ready;
+    bool timer_was_first;
+};
+
+static void on_ready(void *data)
+{
+    struct fixture *fixture = data;
+    const uv_thread_t here = uv_thread_self();
+    assert_true(uv_thread_equal(&here, &fixture->thread));
+    assert_true(fixture->calibration.ready);
+    fixture->times_ready++;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct fixture *fixture = timer->data;
+    fixture->timer_was_first = fixture->times_ready == 0;
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+static int calibrate(void **state)
+{
+    static struct fixture fixture;
+    uv_timer_t timer = {.data = &fixture};
+    memset(&fixture, 0, sizeof fixture);
+    fixture.thread = uv_thread_self();
+    assert_int_equal(uv_loop_init(&fixture.loop), 0);
+    uv_timer_init(&fixture.loop, &timer);
+    assert_int_equal(calibration_start(&fixture.calibration, &fixture.loop, on_ready, &fixture), 0);
+    assert_false(fixture.calibration.ready);
+    uv_timer_start(&timer, on_timer, 0, 0);
+    assert_int_equal(uv_run(&fixture.loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&fixture.loop), 0);
+    *state = &fixture;
+    return 0;
+}
+
+static void test_is_ready_once(void **state)
+{
+    const struct fixture *fixture = *state;
+    assert_int_equal(fixture->times_ready, 1);
+}
+
+static void test_does_not_hold_the_loop_up(void **state)
+{
+    const struct fixture *fixture = *state;
+    assert_true(fixture->timer_was_first);
+}
+
+static void test_every_kernel_has_a_speed(void **state)
+{
+    const struct fixture *fixture = *state;
+    for (size_t i = 0; kernel_at(i) != NULL; i++)
+        assert_true(fixture->calibration.units_per_ms[i] > 0);
+}
+
+static void test_sizes_grow_with_the_time(void **state)
+{
+    const struct fixture *fixture = *state;
+    for (size_t i = 0; kernel_at(i) != NULL; i++) {
+        const struct kernel *kernel = kernel_at(i);
+        uint64_t before = 0;
+        for (uint64_t ms = 1; ms <= 60000; ms *= 10) {
+            uint64_t size = calibration_size(&fixture->calibration, kernel, ms);
+            assert_true(size >= kernel->parameters[0].min && size <= kernel->parameters[0].max);
+            assert_true(size >= before);
+            before = size;
+        }
+    }
+}
+
+static void test_sleep_is_measured_by_the_clock(void **state)
+{
+    const struct fixture *fixture = *state;
+    uint64_t size = calibration_size(&fixture->calibration, kernel_find("sleep"), 1000);
+    assert_true(size > 0 && size <= 1000); /* it never sleeps shorter than it says */
+}
+
+static void test_speeds_that_lead_out_of_the_bounds(void **state)
+{
+    static struct calibration calibration;
+    const struct kernel *kernel = kernel_at(0);
+    (void)state;
+    calibration.units_per_ms[0] = 1e12;
+    assert_int_equal(calibration_size(&calibration, kernel, 60000), kernel->parameters[0].max);
+    calibration.units_per_ms[0] = 1e-12;
+    assert_true(calibration_size(&calibration, kernel, 1) >= kernel->parameters[0].min);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_ready_once),
+        cmocka_unit_test(test_does_not_hold_the_loop_up),
+        cmocka_unit_test(test_every_kernel_has_a_speed),
+        cmocka_unit_test(test_sizes_grow_with_the_time),
+        cmocka_unit_test(test_sleep_is_measured_by_the_clock),
+        cmocka_unit_test(test_speeds_that_lead_out_of_the_bounds),
+    };
+    return cmocka_run_group_tests_name("calibration", tests, calibrate, NULL);
+}

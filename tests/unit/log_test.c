@@ -1,0 +1,153 @@
+/* log_test.c – one JSON object a line for programs, a sentence for people on a terminal. */
+#include "server/log.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct capture {
+    int saved, to, from;
+};
+
+static void capture_begin(struct capture *capture)
+{
+    fflush(stderr);
+    capture->saved = dup(STDERR_FILENO);
+    assert_true(capture->saved >= 0);
+    assert_true(dup2(capture->to, STDERR_FILENO) >= 0);
+}
+
+/* Restores stderr and returns what came out of it, up to the line's end. */
+static const char *capture_end(struct capture *capture)
+{
+    static char text[4096];
+    size_t length = 0;
+    dup2(capture->saved, STDERR_FILENO);
+    close(capture->saved);
+    while (length == 0 || text[length - 1] != '\n') {
+        ssize_t got = read(capture->from, text + length, sizeof text - 1 - length);
+        assert_true(got > 0);
+        length += (size_t)got;
+    }
+    text[length] = '\0';
+    close(capture->to);
+    close(capture->from);
+    return text;
+}
+
+static struct capture to_a_pipe(void)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    return (struct capture){.to = ends[1], .from = ends[0]};
+}
+
+static struct capture to_a_terminal(void)
+{
+    struct capture capture = {.from = posix_openpt(O_RDWR | O_NOCTTY)};
+    assert_true(capture.from >= 0);
+    assert_int_equal(grantpt(capture.from), 0);
+    assert_int_equal(unlockpt(capture.from), 0);
+    capture.to = open(ptsname(capture.from), O_RDWR | O_NOCTTY);
+    assert_true(capture.to >= 0);
+    return capture;
+}
+
+static void assert_text(const cJSON *line, const char *name, const char *expected)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, name);
+    assert_true(cJSON_IsString(item));
+    assert_string_equal(item->valuestring, expected);
+}
+
+/* "2026-01-02T03:04:05.678Z" */
+static void assert_is_time(const cJSON *line)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, "time");
+    int year, month, day, hour, minute, second, millisecond, end = 0;
+    assert_true(cJSON_IsString(item));
+    sscanf(item->valuestring, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour, &minute,
+           &second, &millisecond, &end);
+    assert_int_equal(end, 24);
+    assert_int_equal(strlen(item->valuestring), 24);
+}
+
+static void test_a_json_line(void **state)
+{
+    struct capture capture = to_a_pipe();
+    cJSON *fields = cJSON_CreateObject();
+    (void)state;
+    cJSON_AddStringToObject(fields, "url", "http://127.0.0.1:1");
+    cJSON_AddNumberToObject(fields, "port", 1);
+    capture_begin(&capture);
+    log_event(LOG_INFO, "listening", fields, "on \"%s\"\n", "it");
+    const char *text = capture_end(&capture);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
+    cJSON *line = cJSON_Parse(text);
+    assert_is_time(line);
+    assert_text(line, "level", "info");
+    assert_text(line, "event", "listening");
+    assert_text(line, "message", "on \"it\"\n");
+    assert_text(line, "url", "http://127.0.0.1:1");
+    assert_int_equal(cJSON_GetObjectItemCaseSensitive(line, "port")->valueint, 1);
+    assert_int_equal(cJSON_GetArraySize(line), 6);
+    cJSON_Delete(line);
+}
+
+static void test_levels_and_no_fields(void **state)
+{
+    static const char *const levels[] = {"info", "warning", "error"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct capture capture = to_a_pipe();
+        capture_begin(&capture);
+        log_event((enum log_level)i, "event", NULL, "message");
+        cJSON *line = cJSON_Parse(capture_end(&capture));
+        assert_text(line, "level", levels[i]);
+        assert_int_equal(cJSON_GetArraySize(line), 4);
+        cJSON_Delete(line);
+    }
+}
+
+static void test_a_long_message_is_cut(void **state)
+{
+    char message[2000];
+    struct capture capture = to_a_pipe();
+    (void)state;
+    memset(message, 'm', sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    capture_begin(&capture);
+    log_event(LOG_ERROR, "long", NULL, "%s", message);
+    cJSON *line = cJSON_Parse(capture_end(&capture));
+    assert_int_equal(strlen(cJSON_GetObjectItem(line, "message")->valuestring), 511);
+    cJSON_Delete(line);
+}
+
+static void test_a_sentence_on_a_terminal(void **state)
+{
+    struct capture capture = to_a_terminal();
+    cJSON *fields = cJSON_CreateObject();
+    (void)state;
+    cJSON_AddNumberToObject(fields, "port", 1);
+    capture_begin(&capture);
+    log_event(LOG_WARNING, "cut", fields, "%d connections are cut", 3);
+    assert_string_equal(capture_end(&capture), "offloop: 3 connections are cut\r\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_json_line),
+        cmocka_unit_test(test_levels_and_no_fields),
+        cmocka_unit_test(test_a_long_message_is_cut),
+        cmocka_unit_test(test_a_sentence_on_a_terminal),
+    };
+    return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

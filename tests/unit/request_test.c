@@ -1,0 +1,180 @@
+/* request_test.c – fields, preferences, queries and escapes of a parsed request. */
+#include "server/http/request.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_field(void **state)
+{
+    const struct http_request request = {.fields = "Host\0a\0X-Empty\0\0x-a\0first\0X-A\0second\0"};
+    const struct http_request none = {.fields = ""};
+    (void)state;
+    assert_string_equal(http_request_field(&request, "host"), "a");
+    assert_string_equal(http_request_field(&request, "X-EMPTY"), "");
+    assert_string_equal(http_request_field(&request, "X-A"), "first");
+    assert_null(http_request_field(&request, "X"));
+    assert_null(http_request_field(&request, "a")); /* a value is no name */
+    assert_null(http_request_field(&request, "first"));
+    assert_null(http_request_field(&none, "host"));
+}
+
+static bool prefers(const char *accept, const char *type)
+{
+    char fields[200] = "Accept";
+    snprintf(fields + 7, sizeof fields - 7, "%s", accept);
+    return http_request_prefers(&(struct http_request){.fields = fields}, type);
+}
+
+/* RFC 9110, sections 12.4.2 and 12.5.1 */
+static void test_prefers(void **state)
+{
+    static const char *const wanted[] = {
+        "image/png",
+        "IMAGE/PNG",
+        "image/*",
+        "text/html, image/*",
+        "text/html,image/png;q=0.1",
+        "image/png; q=0.001",
+        "image/png;q=1.0",
+        "image/png;seq=0",
+        "a/b;q=0, image/png",
+        ", ,image/png",
+    };
+    static const char *const others[] = {
+        "",
+        "*/*",
+        "text/html, */*;q=0.8",
+        "image/pn",
+        "image/pngx",
+        "image",
+        "image/",
+        "video/*",
+        "image/png;q=0",
+        "image/png; q=0.000",
+        "image/*;Q=0",
+        "xx/image/png",
+        "image/png ;q=0",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        if (!prefers(wanted[i], "image/png"))
+            fail_msg("%s", wanted[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (prefers(others[i], "image/png"))
+            fail_msg("%s", others[i]);
+    }
+    assert_false(http_request_prefers(&(struct http_request){.fields = ""}, "image/png"));
+}
+
+static void assert_pairs(const char *query, const char *pairs)
+{
+    char name[20], value[20], found[200] = "";
+    int rc;
+    while ((rc = http_query_next(&query, name, sizeof name, value, sizeof value)) > 0) {
+        size_t at = strlen(found);
+        snprintf(found + at, sizeof found - at, "%s=%s|", name, value);
+    }
+    assert_int_equal(rc, 0);
+    assert_string_equal(found, pairs);
+}
+
+static void test_queries(void **state)
+{
+    (void)state;
+    assert_pairs("", "");
+    assert_pairs("&&", "");
+    assert_pairs("a=b", "a=b|");
+    assert_pairs("a=b&c=d", "a=b|c=d|");
+    assert_pairs("&a=b&&c=d&", "a=b|c=d|");
+    assert_pairs("a", "a=|");
+    assert_pairs("a&b=", "a=|b=|");
+    assert_pairs("=b", "=b|");
+    assert_pairs("a=b=c", "a=b=c|");
+    assert_pairs("a+b=c%20d%26%3d&e=%2B", "a b=c d&=|e=+|");
+}
+
+static void test_bad_queries(void **state)
+{
+    char name[4], value[4];
+    const char *cursor;
+    (void)state;
+    cursor = "a=%";
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), -EINVAL);
+    cursor = "%zz=a";
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), -EINVAL);
+    cursor = "a=%00";
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), -EINVAL);
+    cursor = "a=%4&1=2"; /* an escape does not reach into the next pair */
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), -EINVAL);
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), 1); /* and one may go on */
+    assert_string_equal(name, "1");
+    cursor = "abcd=a";
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), -ENAMETOOLONG);
+    cursor = "a=abcd";
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), -ENAMETOOLONG);
+    cursor = "abc=%61bc";
+    assert_int_equal(http_query_next(&cursor, name, 4, value, 4), 1);
+    assert_string_equal(value, "abc");
+}
+
+static void test_escapes(void **state)
+{
+    char text[16];
+    (void)state;
+    assert_int_equal(http_percent_decode("a%62+c", 6, false, text, sizeof text), 4);
+    assert_string_equal(text, "ab+c");
+    assert_int_equal(http_percent_decode("a%62+c", 6, true, text, sizeof text), 4);
+    assert_string_equal(text, "ab c");
+    assert_int_equal(http_percent_decode("", 0, true, text, 1), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(http_percent_decode("%ff%Fe", 6, false, text, sizeof text), 2);
+    assert_string_equal(text, "\xff\xfe");
+    assert_int_equal(http_percent_decode("%6", 2, false, text, sizeof text), -EINVAL);
+    assert_int_equal(http_percent_decode("%61", 2, false, text, sizeof text), -EINVAL);
+    assert_int_equal(http_percent_decode("%6g", 3, false, text, sizeof text), -EINVAL);
+    assert_int_equal(http_percent_decode("%00", 3, false, text, sizeof text), -EINVAL);
+    assert_int_equal(http_percent_decode("ab", 2, false, text, 2), -ENAMETOOLONG);
+    assert_int_equal(http_percent_decode("ab", 2, false, text, 3), 2);
+}
+
+/* Every byte, in both cases of its digits, but for NUL. */
+static void test_every_escape(void **state)
+{
+    (void)state;
+    for (unsigned byte = 1; byte < 256; byte++) {
+        char escape[4], text[4];
+        for (int upper = 0; upper < 2; upper++) {
+            snprintf(escape, sizeof escape, upper ? "%%%02X" : "%%%02x", byte);
+            assert_int_equal(http_percent_decode(escape, 3, true, text, sizeof text), 1);
+            assert_int_equal((unsigned char)text[0], byte);
+        }
+    }
+}
+
+static void test_decoding_in_place(void **state)
+{
+    char text[] = "/a%2Fb%20c";
+    (void)state;
+    assert_int_equal(http_percent_decode(text, strlen(text), false, text, sizeof text), 6);
+    assert_string_equal(text, "/a/b c");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_field),
+        cmocka_unit_test(test_prefers),
+        cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_bad_queries),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_every_escape),
+        cmocka_unit_test(test_decoding_in_place),
+    };
+    return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}

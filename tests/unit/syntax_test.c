@@ -1,0 +1,189 @@
+/* syntax_test.c – the grammar's predicates against the strings that the RFCs write. */
+#include "server/http/syntax.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DIGITS     "0123456789"
+#define LETTERS    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define UNRESERVED LETTERS DIGITS "-._~"
+#define SUB_DELIMS "!$&'()*+,;="
+
+static bool among(const char *set, int c)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+/* RFC 9110, section 5.6.2: tchar */
+static void test_token_characters(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++)
+        assert_int_equal(http_is_token_char((unsigned char)c),
+                         among("!#$%&'*+-.^_`|~" DIGITS LETTERS, c));
+}
+
+/* RFC 3986, section 3.3: pchar, "/" and "?" */
+static void test_target_characters(void **state)
+{
+    char text[] = "/a?b";
+    (void)state;
+    for (int c = 1; c < 256; c++) {
+        text[1] = (char)c;
+        assert_int_equal(http_is_target(text), among(UNRESERVED SUB_DELIMS "%:@/?", c));
+    }
+    assert_true(http_is_target(""));
+}
+
+/* RFC 3986, section 3.2.2: reg-name; a comma is in it, but makes a list of Host */
+static void test_host_characters(void **state)
+{
+    char text[] = "aXb";
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        text[1] = (char)c;
+        bool allowed = c != ',' && among(UNRESERVED SUB_DELIMS, c);
+        if (c != ':') /* begins a port */
+            assert_int_equal(http_is_host(text, 3), allowed);
+    }
+}
+
+static void test_hosts(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } rows[] = {
+        {"a", true},
+        {"example.org:80", true},
+        {"a:", true},
+        {"a:0", true},
+        {"a:65535", true},
+        {"a:065535", true},
+        {"127.0.0.1", true},
+        {"[::1]", true},
+        {"[::1]:8080", true},
+        {"[::1]:", true},
+        {"%41", true},
+        {"a%2fb", true},
+        {"", false},
+        {":", false},
+        {":80", false},
+        {"a:65536", false},
+        {"a:99999999999999999999", false},
+        {"a:-1", false},
+        {"a:8 0", false},
+        {"a:b", false},
+        {"a:1:2", false},
+        {"[", false},
+        {"[]", false},
+        {"[::1", false},
+        {"[::1]80", false},
+        {"[::1]]", false},
+        {"[1.2.3.4]", false},
+        {"[::1%eth0]", false},
+        {"[11111111111111111111111111111111111111111111111111111111]", false},
+        {"%", false},
+        {"%4", false},
+        {"a%4", false},
+        {"%4g", false},
+        {"%g4", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (http_is_host(rows[i].text, strlen(rows[i].text)) != rows[i].valid)
+            fail_msg("%s", rows[i].text);
+    }
+}
+
+/* What stands behind the bounds is not looked at. */
+static void test_host_bounds(void **state)
+{
+    (void)state;
+    assert_true(http_is_host("a/b", 1));
+    assert_true(http_is_host("a:80/b", 4));
+    assert_true(http_is_host("[::1]/b", 5));
+    assert_false(http_is_host("%41", 2));
+    assert_false(http_is_host("[::1]", 4));
+}
+
+static void assert_list(const char *list, const char *elements)
+{
+    char found[200] = "";
+    const char *element;
+    size_t length;
+    while ((element = http_list_next(&list, &length)) != NULL) {
+        strncat(found, element, length);
+        strcat(found, "|");
+    }
+    assert_string_equal(found, elements);
+    assert_null(http_list_next(&list, &length));
+}
+
+static void test_lists(void **state)
+{
+    (void)state;
+    assert_list("", "");
+    assert_list(" \t", "");
+    assert_list(",", "");
+    assert_list(" , ,\t,", "");
+    assert_list("a", "a|");
+    assert_list(" \ta\t ", "a|");
+    assert_list("a,b", "a|b|");
+    assert_list(",a ,\t, b c ,", "a|b c|");
+}
+
+static void test_list_has(void **state)
+{
+    (void)state;
+    assert_true(http_list_has("close", "close"));
+    assert_true(http_list_has("foo\t,\tCLOSE ", "close"));
+    assert_false(http_list_has("", "close"));
+    assert_false(http_list_has("closed, clos, close it, enclose", "close"));
+}
+
+static void assert_authority(const char *target, const char *authority, const char *rest)
+{
+    const char *at;
+    size_t length;
+    const char *found = http_skip_authority(target, &at, &length);
+    assert_non_null(found);
+    assert_int_equal(length, strlen(authority));
+    assert_memory_equal(at, authority, length);
+    assert_string_equal(found, rest);
+}
+
+/* RFC 9112, section 3.2.2 */
+static void test_authorities(void **state)
+{
+    const char *at;
+    size_t length;
+    (void)state;
+    assert_authority("http://a:80/b?c", "a:80", "/b?c");
+    assert_authority("HTTPS://a?c", "a", "?c");
+    assert_authority("http://a", "a", "");
+    assert_authority("http://", "", "");
+    assert_authority("http://u@a/", "u@a", "/");
+    assert_null(http_skip_authority("ftp://a/", &at, &length));
+    assert_null(http_skip_authority("httpx://a/", &at, &length));
+    assert_null(http_skip_authority("http:/a", &at, &length));
+    assert_null(http_skip_authority("http", &at, &length));
+    assert_null(http_skip_authority("", &at, &length));
+    assert_null(http_skip_authority("*", &at, &length));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_token_characters), cmocka_unit_test(test_target_characters),
+        cmocka_unit_test(test_host_characters),  cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_host_bounds),      cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_list_has),         cmocka_unit_test(test_authorities),
+    };
+    return cmocka_run_group_tests_name("syntax", tests, NULL, NULL);
+}
