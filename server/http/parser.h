@@ -1,9 +1,9 @@
 /* parser.h – bytes in, requests out: the glue around llhttp, and the strictness that llhttp leaves
  * out.
  *
- * The only pair of files that knows llhttp. What the parser library lets through although RFC 9112
- * and RFC 9110 forbid it (see docs/http.md) is refused here, with the status that the answer must
- * carry.
+ * Only this pair of files and head.c know llhttp. What the parser library lets through although RFC
+ * 9112 and RFC 9110 forbid it (see docs/http.md) is refused with the status that the answer must
+ * carry: what a head says in head.c, how it is written here.
  *
  * Memory: the text of a message (target and field lines) is gathered in a scratch area that all the
  * connections of a loop share. It moves to memory of its own only if a read ends in mid-message, so
@@ -26,7 +26,7 @@ struct http_parser_shared {
 
 enum http_parser_event {
     HTTP_PARSER_MORE,    /* all was consumed; more bytes are needed */
-    HTTP_PARSER_EXPECTS, /* the client waits for "100 Continue" before it sends the body */
+    HTTP_PARSER_EXPECTS, /* the same; the client waits for "100 Continue" to send the content */
     HTTP_PARSER_MESSAGE, /* parser->request is complete */
     HTTP_PARSER_REFUSED, /* parser->refusal says why; nothing more can be read */
 };
@@ -43,23 +43,33 @@ struct http_parser {
     struct http_request request; /* valid after HTTP_PARSER_MESSAGE, until http_parser_next */
     struct http_refusal refusal;
 
-    char *text; /* in the scratch, or owned */
+    char *text; /* in the scratch, or owned; offsets, because it may move */
     size_t text_length, text_capacity;
-    size_t head_bytes;         /* of reads that ended in the head */
-    size_t field_at, value_at; /* where the field line that is being read begins */
-    unsigned char *body;
-    size_t body_length, body_capacity, extension_bytes;
+    size_t path_at, query_at, fields_at;
+    size_t field_at, value_at;     /* of the field line that is being read */
+    size_t head_bytes, body_bytes; /* of the message so far, as they came */
+    unsigned char *body;           /* memory for content that cannot stay where it landed */
+    size_t body_capacity;
+    size_t extension_bytes; /* of all chunks */
+    size_t extension_piece; /* of the name or value that is being read */
+    const char *extension_end;
 
-    const char *input;  /* the bytes that are being fed */
-    char before[4];     /* the bytes in front of them, if they belong to the same message */
-    char before_blanks; /* the last one of them that is no space or tab */
+    const char *input;          /* the bytes that are being fed */
+    char before[4];             /* the bytes in front of them, if they belong to the same message */
+    unsigned before_line_feeds; /* in the white space in front of them */
     bool text_owned : 1;
-    bool begun : 1;    /* the first byte of a message has been seen */
-    bool in_body : 1;  /* its head is complete */
-    bool complete : 1; /* its last byte has been seen */
-    bool expects : 1;  /* Expect: 100-continue */
+    bool half_line : 1; /* the CR of an empty line in front of a message */
+    bool begun : 1;     /* the first byte of a message has been seen */
+    bool versioned : 1; /* its request line names a version */
+    bool lone_lf : 1;   /* a line ended by LF without CR */
+    bool in_body : 1;   /* its head is complete */
+    bool complete : 1;  /* its last byte has been seen */
+    bool expects : 1;   /* Expect: 100-continue */
     bool said_close : 1, said_keep_alive : 1;
-    bool chunked : 1, has_length : 1, has_host : 1;
+    bool extension_quoted : 1;
+    bool has_host : 1, has_length : 1;
+    /* Transfer-Encoding is there, chunked is in it, is the last of it, others are in it */
+    bool coded : 1, chunked : 1, chunked_last : 1, coded_otherwise : 1;
 };
 
 /* `shared` must outlive the parser. Allocates nothing. */

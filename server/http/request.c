@@ -2,7 +2,6 @@
 #include "server/http/request.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,9 +20,10 @@ const char *http_request_field(const struct http_request *request, const char *n
 /* The weight of one media range: "q=0" and "q=0.000" turn it off (RFC 9110, section 12.4.2). */
 static bool range_is_refused(const char *parameters, size_t length)
 {
-    for (size_t i = 0; i + 2 < length; i++) {
-        if ((parameters[i] == 'q' || parameters[i] == 'Q') && parameters[i + 1] == '=')
-            return strtod(parameters + i + 2, NULL) <= 0.0;
+    for (size_t i = 1; i + 2 < length; i++) {
+        bool begins = parameters[i - 1] == ';' || parameters[i - 1] == ' ';
+        if (begins && strncasecmp(parameters + i, "q=0", 3) == 0)
+            return strspn(parameters + i + 3, ".0") == strcspn(parameters + i + 3, "; \t,");
     }
     return false;
 }

@@ -23,8 +23,10 @@ static void allow_line(char *line, size_t size, unsigned methods)
         unsigned method;
         const char *name;
     } names[] = {
-        {HTTP_METHOD_GET, "GET, HEAD"}, {HTTP_METHOD_POST, "POST"},       {HTTP_METHOD_PUT, "PUT"},
-        {HTTP_METHOD_DELETE, "DELETE"}, {HTTP_METHOD_OPTIONS, "OPTIONS"},
+        {HTTP_METHOD_GET, "GET, HEAD"},   {HTTP_METHOD_POST, "POST"},
+        {HTTP_METHOD_PUT, "PUT"},         {HTTP_METHOD_DELETE, "DELETE"},
+        {HTTP_METHOD_PATCH, "PATCH"},     {HTTP_METHOD_TRACE, "TRACE"},
+        {HTTP_METHOD_OPTIONS, "OPTIONS"},
     };
     size_t at = (size_t)snprintf(line, size, "Allow: ");
     const char *separator = "";

@@ -1,19 +1,34 @@
-/* syntax.c – see syntax.h. Each table is a string of what is allowed, as the RFCs write it. */
+/* syntax.c – see syntax.h.
+ *
+ * What is asked for every request is answered from sets of bits, 64 characters to a word;
+ * tests/unit/syntax_test.c holds them to the strings that the RFCs write. */
 #include "server/http/syntax.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
-#define DIGITS     "0123456789"
-#define LETTERS    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define UNRESERVED LETTERS DIGITS "-._~"
-#define SUB_DELIMS "!$&'()*+,;="
+/* Letters, digits and "!#$%&'*+-.^_`|~" (RFC 9110, section 5.6.2). */
+static const uint64_t token_characters[4] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe};
+
+/* unreserved and sub-delims (RFC 3986, section 3.2.2), but for the comma: two values in one line
+ * are two hosts. */
+static const uint64_t name_characters[4] = {0x2bff6fd200000000, 0x47fffffe87fffffe};
+
+/* unreserved, sub-delims and "%/:@?" (RFC 3986, sections 3.3 and 3.4). */
+static const uint64_t target_characters[4] = {0xaffffff200000000, 0x47fffffe87ffffff};
+
+static bool set_has(const uint64_t set[4], char character)
+{
+    unsigned char c = (unsigned char)character;
+    return (set[c / 64] >> (c % 64) & 1) != 0;
+}
 
 bool http_is_token_char(unsigned char c)
 {
-    return c != '\0' && strchr(LETTERS DIGITS "!#$%&'*+-.^_`|~", c) != NULL;
+    return set_has(token_characters, (char)c);
 }
 
 static bool is_port(const char *text, size_t length)
@@ -43,12 +58,12 @@ static bool is_ipv6(const char *text, size_t length)
 static bool is_registered_name(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        if (text[i] == '%') {
-            if (length - i < 3 || strspn(text + i + 1, DIGITS "abcdefABCDEF") < 2)
-                return false;
-        } else if (text[i] == '\0' || strchr(UNRESERVED SUB_DELIMS, text[i]) == NULL) {
+        if (set_has(name_characters, text[i]))
+            continue;
+        if (text[i] != '%' || length - i < 3 || !isxdigit((unsigned char)text[i + 1]) ||
+            !isxdigit((unsigned char)text[i + 2]))
             return false;
-        }
+        i += 2;
     }
     return length > 0;
 }
@@ -65,9 +80,7 @@ bool http_is_host(const char *text, size_t length)
     } else {
         const char *colon = memchr(text, ':', length);
         host_end = colon != NULL ? colon : end;
-        /* A comma is a sub-delim, but two values in one line are two hosts. */
-        size_t host_length = (size_t)(host_end - text);
-        if (!is_registered_name(text, host_length) || memchr(text, ',', host_length) != NULL)
+        if (!is_registered_name(text, (size_t)(host_end - text)))
             return false;
     }
     if (host_end == end)
@@ -77,22 +90,37 @@ bool http_is_host(const char *text, size_t length)
 
 bool http_is_target(const char *text)
 {
-    /* UNRESERVED SUB_DELIMS "%/:@?" as a set of bits, because this runs for every request;
-     * tests/unit/syntax_test.c holds it to the strings. */
-    static const uint64_t allowed[4] = {0xaffffff200000000, 0x47fffffe87ffffff, 0, 0};
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if ((allowed[*c / 64] >> (*c % 64) & 1) == 0)
-            return false;
-    }
-    return true;
+    while (set_has(target_characters, *text))
+        text++;
+    return *text == '\0';
+}
+
+const char *http_list_next(const char **cursor, size_t *length)
+{
+    const char *element = *cursor;
+    while (http_is_blank(*element) || *element == ',')
+        element++;
+    const char *end = element;
+    while (*end != '\0' && *end != ',')
+        end++;
+    *cursor = end;
+    while (end > element && http_is_blank(end[-1]))
+        end--;
+    *length = (size_t)(end - element);
+    return *length > 0 ? element : NULL;
+}
+
+bool http_element_is(const char *element, size_t length, const char *token)
+{
+    return strlen(token) == length && strncasecmp(element, token, length) == 0;
 }
 
 bool http_list_has(const char *list, const char *token)
 {
-    size_t length = strlen(token);
-    for (const char *item = list; *item != '\0'; item += strcspn(item, ",")) {
-        item += strspn(item, ", \t");
-        if (strcspn(item, ", \t") == length && strncasecmp(item, token, length) == 0)
+    const char *element;
+    size_t length;
+    while ((element = http_list_next(&list, &length)) != NULL) {
+        if (http_element_is(element, length, token))
             return true;
     }
     return false;

@@ -10,6 +10,12 @@
 /* A token character (RFC 9110, section 5.6.2). */
 bool http_is_token_char(unsigned char c);
 
+/* A character of optional white space (RFC 9110, section 5.6.3). */
+static inline bool http_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* uri-host [ ":" port ] with a host that is not empty, as http URIs demand (RFC 9110,
  * sections 4.2.1 and 7.2; RFC 3986, section 3.2.2). */
 bool http_is_host(const char *text, size_t length);
@@ -17,7 +23,15 @@ bool http_is_host(const char *text, size_t length);
 /* Only characters that may stand in a path and a query (RFC 3986, appendix A). */
 bool http_is_target(const char *text);
 
-/* Does this list (RFC 9110, section 5.6.1) name `token`, in any case? */
+/* Takes the next element of a list (RFC 9110, section 5.6.1), without the white space around it,
+ * from *cursor, which moves behind it. Returns NULL at the end; empty elements are passed over.
+ * Quotes are not looked at: the lists that matter here have no use for them. */
+const char *http_list_next(const char **cursor, size_t *length);
+
+/* Is this element that token, in any case? */
+bool http_element_is(const char *element, size_t length, const char *token);
+
+/* Does this list have that element? */
 bool http_list_has(const char *list, const char *token);
 
 /* The authority of an absolute-form target: skips "http://" or "https://" and gives the authority's
