@@ -159,7 +159,8 @@ static void take(struct http_connection *connection)
         put_continue(connection);
     } else if (event == HTTP_PARSER_REFUSED) {
         connection->server->counters.messages_refused++;
-        http_exchange_refuse(connection, parser->refusal.status, parser->refusal.detail);
+        http_exchange_refuse(connection, parser->message.refusal.status,
+                             parser->message.refusal.detail);
     }
 }
 

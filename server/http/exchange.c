@@ -57,7 +57,7 @@ static void count_answer(struct http_counters *counters, int status)
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange)
 {
-    return &connection_of(exchange)->parser.request;
+    return &connection_of(exchange)->parser.message.request;
 }
 
 void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
@@ -139,7 +139,7 @@ void http_exchange_answer_prepared(struct http_exchange *exchange,
 void http_exchange_begin(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
-    const struct http_request *request = &connection->parser.request;
+    const struct http_request *request = &connection->parser.message.request;
     connection->state = CONNECTION_HANDLING;
     connection->exchange = (struct http_exchange){
         .head_only = request->method == HTTP_METHOD_HEAD,

@@ -2,14 +2,13 @@
 #include "server/http/head.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "server/http/syntax.h"
 
 int http_refuse(struct http_parser *parser, int status, const char *detail)
 {
-    if (parser->refusal.status == 0)
-        parser->refusal = (struct http_refusal){status, detail};
+    if (parser->message.refusal.status == 0)
+        parser->message.refusal = (struct http_refusal){status, detail};
     return HPE_USER;
 }
 
@@ -17,9 +16,9 @@ int http_refuse(struct http_parser *parser, int status, const char *detail)
 
 static int check_host(struct http_parser *parser, const char *value)
 {
-    if (parser->has_host)
+    if (parser->message.has_host)
         return http_refuse(parser, 400, "more than one Host field");
-    parser->has_host = true;
+    parser->message.has_host = true;
     if (!http_is_host(value, strlen(value)))
         return http_refuse(parser, 400, "the Host field is not a host with an optional port");
     return 0;
@@ -27,8 +26,8 @@ static int check_host(struct http_parser *parser, const char *value)
 
 static int check_connection(struct http_parser *parser, const char *value)
 {
-    parser->said_close |= http_list_has(value, "close");
-    parser->said_keep_alive |= http_list_has(value, "keep-alive");
+    parser->message.said_close |= http_list_has(value, "close");
+    parser->message.said_keep_alive |= http_list_has(value, "keep-alive");
     return 0;
 }
 
@@ -37,7 +36,7 @@ static int check_length(struct http_parser *parser, const char *value)
     /* llhttp has checked that it is a number; it takes an empty one for none. */
     if (*value == '\0')
         return http_refuse(parser, 400, "Content-Length is empty");
-    parser->has_length = true;
+    parser->message.has_length = true;
     return 0;
 }
 
@@ -47,14 +46,14 @@ static int check_coding(struct http_parser *parser, const char *value)
 {
     const char *coding;
     size_t length;
-    parser->coded = true;
+    parser->message.coded = true;
     while ((coding = http_list_next(&value, &length)) != NULL) {
         bool chunked = http_element_is(coding, length, "chunked");
-        if (chunked && parser->chunked)
+        if (chunked && parser->message.chunked)
             return http_refuse(parser, 400, "the content may be chunked only once");
-        parser->chunked |= chunked;
-        parser->chunked_last = chunked;
-        parser->coded_otherwise |= !chunked;
+        parser->message.chunked |= chunked;
+        parser->message.chunked_last = chunked;
+        parser->message.coded_otherwise |= !chunked;
     }
     return 0;
 }
@@ -69,9 +68,19 @@ static int check_expect(struct http_parser *parser, const char *value)
     while ((expectation = http_list_next(&value, &length)) != NULL) {
         if (!http_element_is(expectation, length, "100-continue"))
             return http_refuse(parser, 417, "the only expectation that can be met is 100-continue");
-        parser->expects = true;
+        parser->message.expects = true;
     }
     return 0;
+}
+
+/* `known` has lower-case letters and hyphens only, and no token differs from one in bit 5 alone. */
+static bool names_match(const char *name, const char *known, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((name[i] | 0x20) != known[i])
+            return false;
+    }
+    return true;
 }
 
 int http_head_check_field(struct http_parser *parser, const char *name, size_t length,
@@ -89,10 +98,9 @@ int http_head_check_field(struct http_parser *parser, const char *name, size_t l
         {"expect", 6, check_expect},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rows[i].length != length || (*name | ' ') != *rows[i].name || /* quick, mostly right */
-            strcasecmp(rows[i].name, name) != 0)
+        if (rows[i].length != length || !names_match(name, rows[i].name, length))
             continue;
-        if (parser->in_body)
+        if (parser->message.in_body)
             return http_refuse(parser, 400, "a trailer may not carry fields of framing or routing");
         return rows[i].check(parser, value);
     }
@@ -130,9 +138,9 @@ static enum http_method method_of(const llhttp_t *llhttp)
 static int split_target(struct http_parser *parser)
 {
     char *target = parser->text;
-    if (strcmp(target, "*") == 0 && parser->request.method == HTTP_METHOD_OPTIONS) {
-        parser->request.asterisk = true;
-        parser->path_at = parser->query_at = 1; /* both are empty */
+    if (strcmp(target, "*") == 0 && parser->message.request.method == HTTP_METHOD_OPTIONS) {
+        parser->message.request.asterisk = true;
+        parser->message.path_at = parser->message.query_at = 1; /* both are empty */
         return 0;
     }
     if (*target != '/') {
@@ -147,14 +155,16 @@ static int split_target(struct http_parser *parser)
         return http_refuse(parser, 400, "the request target has a character that must be escaped");
     size_t path_length = (size_t)(strchrnul(target, '?') - target);
     size_t at = (size_t)(target - parser->text);
-    parser->query_at = at + path_length + (target[path_length] == '?' ? 1 : 0);
+    parser->message.query_at = at + path_length + (target[path_length] == '?' ? 1 : 0);
     if (path_length == 0) { /* "http://a?b": the authority gives way to the path "/" */
-        parser->path_at = at - 1;
+        parser->message.path_at = at - 1;
         memcpy(target - 1, "/", 2);
         return 0;
     }
-    parser->path_at = at;
-    if (http_percent_decode(target, path_length, false, target, path_length + 1) < 0)
+    parser->message.path_at = at;
+    target[path_length] = '\0';
+    if (memchr(target, '%', path_length) != NULL &&
+        http_percent_decode(target, path_length, false, target, path_length + 1) < 0)
         return http_refuse(parser, 400, "the request target has a bad percent escape");
     return 0;
 }
@@ -162,11 +172,11 @@ static int split_target(struct http_parser *parser)
 /* A higher minor version is read as the highest that is known (RFC 9110, section 2.5). */
 static int check_version(struct http_parser *parser)
 {
-    if (!parser->versioned)
+    if (!parser->message.versioned)
         return http_refuse(parser, 400, "the request line names no version");
     if (parser->llhttp.http_major != 1)
         return http_refuse(parser, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
-    parser->request.version_minor = parser->llhttp.http_minor > 0;
+    parser->message.request.version_minor = parser->llhttp.http_minor > 0;
     return 0;
 }
 
@@ -174,37 +184,38 @@ static int check_version(struct http_parser *parser)
  * decoded is 501. */
 static int check_codings(struct http_parser *parser)
 {
-    if (parser->request.version_minor == 0)
+    if (parser->message.request.version_minor == 0)
         return http_refuse(parser, 400, "HTTP/1.0 has no transfer codings");
-    if (parser->has_length)
+    if (parser->message.has_length)
         return http_refuse(parser, 400, "Content-Length and Transfer-Encoding exclude each other");
-    if (!parser->chunked_last)
+    if (!parser->message.chunked_last)
         return http_refuse(parser, 400, "the last transfer coding must be chunked");
-    if (parser->coded_otherwise)
+    if (parser->message.coded_otherwise)
         return http_refuse(parser, 501, "the only transfer coding here is chunked");
     return 0;
 }
 
 static int check_framing(struct http_parser *parser)
 {
-    if (!parser->has_host && parser->request.version_minor == 1)
+    if (!parser->message.has_host && parser->message.request.version_minor == 1)
         return http_refuse(parser, 400, "an HTTP/1.1 request must have a Host field");
-    if (parser->coded && check_codings(parser) != 0)
+    if (parser->message.coded && check_codings(parser) != 0)
         return -1;
     if (parser->llhttp.method == HTTP_CONNECT)
         return http_refuse(parser, 501, "this server is no proxy");
-    if (parser->has_length && parser->llhttp.content_length > parser->shared->max_body_bytes)
+    if (parser->message.has_length &&
+        parser->llhttp.content_length > parser->shared->max_body_bytes)
         return http_refuse(parser, 413, "the content is larger than this server reads");
     return 0;
 }
 
 int http_head_check(struct http_parser *parser)
 {
-    struct http_request *request = &parser->request;
+    struct http_request *request = &parser->message.request;
     request->method = method_of(&parser->llhttp);
     if (check_version(parser) != 0 || check_framing(parser) != 0 || split_target(parser) != 0)
         return -1;
-    request->keep_alive =
-        !parser->said_close && (request->version_minor == 1 || parser->said_keep_alive);
+    request->keep_alive = !parser->message.said_close &&
+                          (request->version_minor == 1 || parser->message.said_keep_alive);
     return 0;
 }

@@ -33,8 +33,8 @@ static int text_reserve(struct http_parser *parser, size_t capacity)
     char *text = realloc(parser->text_owned ? parser->text : NULL, capacity);
     if (text == NULL)
         return -ENOMEM;
-    if (!parser->text_owned && parser->text_length > 0)
-        memcpy(text, parser->text, parser->text_length);
+    if (!parser->text_owned && parser->message.text_length > 0)
+        memcpy(text, parser->text, parser->message.text_length);
     parser->text = text;
     parser->text_capacity = capacity;
     parser->text_owned = true;
@@ -44,7 +44,7 @@ static int text_reserve(struct http_parser *parser, size_t capacity)
 /* Where a message that is not complete lives on: the scratch is another connection's next. */
 static int text_keep(struct http_parser *parser)
 {
-    size_t capacity = parser->text_length < 256 ? 256 : parser->text_length;
+    size_t capacity = parser->message.text_length < 256 ? 256 : parser->message.text_length;
     return parser->text_owned ? 0 : text_reserve(parser, capacity + TEXT_ENDS);
 }
 
@@ -52,7 +52,7 @@ static int text_keep(struct http_parser *parser)
 static int text_append(struct http_parser *parser, const char *piece, size_t length, int status)
 {
     size_t limit = parser->shared->max_header_bytes;
-    size_t needed = parser->text_length + length + TEXT_ENDS;
+    size_t needed = parser->message.text_length + length + TEXT_ENDS;
     if (needed > limit)
         return http_refuse(parser, status,
                            status == 414 ? "the request target is longer than this server reads"
@@ -60,14 +60,14 @@ static int text_append(struct http_parser *parser, const char *piece, size_t len
     if (needed > parser->text_capacity &&
         text_reserve(parser, 2 * needed < limit ? 2 * needed : limit) != 0)
         return http_refuse(parser, 503, "out of memory");
-    memcpy(parser->text + parser->text_length, piece, length);
-    parser->text_length += length;
+    memcpy(parser->text + parser->message.text_length, piece, length);
+    parser->message.text_length += length;
     return 0;
 }
 
 static void text_end(struct http_parser *parser)
 {
-    parser->text[parser->text_length++] = '\0';
+    parser->text[parser->message.text_length++] = '\0';
 }
 
 /* ------------------------------------------------------------------ looking back */
@@ -79,8 +79,9 @@ static char byte_before(const struct http_parser *parser, const char *at, size_t
     if (back <= here)
         return at[-(ptrdiff_t)back];
     size_t missing = back - here;
-    return missing <= sizeof parser->before ? parser->before[sizeof parser->before - missing]
-                                            : '\0';
+    return missing <= sizeof parser->message.before
+               ? parser->message.before[sizeof parser->message.before - missing]
+               : '\0';
 }
 
 /* The line feeds in the white space in front of `at`. */
@@ -93,23 +94,23 @@ static unsigned line_feeds_before(const struct http_parser *parser, const char *
             return count;
         count += *at == '\n';
     }
-    return count + parser->before_line_feeds;
+    return count + parser->message.before_line_feeds;
 }
 
 static void remember_bytes(struct http_parser *parser, const char *end)
 {
-    char before[sizeof parser->before] = "";
+    char before[sizeof parser->message.before] = "";
     for (size_t i = 0; i < sizeof before; i++)
         before[i] = byte_before(parser, end, sizeof before - i);
-    parser->before_line_feeds = line_feeds_before(parser, end);
-    memcpy(parser->before, before, sizeof before);
+    parser->message.before_line_feeds = line_feeds_before(parser, end);
+    memcpy(parser->message.before, before, sizeof before);
 }
 
 /* ------------------------------------------------------------------ the request line */
 
 static int on_message_begin(llhttp_t *llhttp)
 {
-    parser_of(llhttp)->begun = true;
+    parser_of(llhttp)->message.begun = true;
     return 0;
 }
 
@@ -122,7 +123,7 @@ static int on_url_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
     text_end(parser);
-    parser->fields_at = parser->field_at = parser->text_length;
+    parser->message.fields_at = parser->message.field_at = parser->message.text_length;
     return 0;
 }
 
@@ -133,7 +134,7 @@ static int on_version(llhttp_t *llhttp, const char *at, size_t length)
     struct http_parser *parser = parser_of(llhttp);
     bool first_piece = byte_before(parser, at, 1) == '/';
     (void)length;
-    parser->versioned = true;
+    parser->message.versioned = true;
     if (first_piece && byte_before(parser, at, 3) != 'T')
         return http_refuse(parser, 400, "this is no HTTP request");
     return 0;
@@ -144,18 +145,18 @@ static int on_version(llhttp_t *llhttp, const char *at, size_t length)
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = parser_of(llhttp);
-    if (parser->text_length == parser->fields_at)
-        parser->lone_lf = byte_before(parser, at, 2) != '\r';
+    if (parser->message.text_length == parser->message.fields_at)
+        parser->message.lone_lf = byte_before(parser, at, 2) != '\r';
     return text_append(parser, at, length, 431);
 }
 
 static int on_header_field_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
-    if (parser->text_length == parser->field_at)
+    if (parser->message.text_length == parser->message.field_at)
         return http_refuse(parser, 400, "a field line without a name");
     text_end(parser);
-    parser->value_at = parser->text_length;
+    parser->message.value_at = parser->message.text_length;
     return 0;
 }
 
@@ -172,14 +173,14 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t length)
 static int on_header_value_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
-    while (parser->text_length > parser->value_at &&
-           http_is_blank(parser->text[parser->text_length - 1]))
-        parser->text_length--;
+    while (parser->message.text_length > parser->message.value_at &&
+           http_is_blank(parser->text[parser->message.text_length - 1]))
+        parser->message.text_length--;
     text_end(parser);
-    size_t name_length = parser->value_at - parser->field_at - 1;
-    int rc = http_head_check_field(parser, parser->text + parser->field_at, name_length,
-                                   parser->text + parser->value_at);
-    parser->field_at = parser->text_length;
+    size_t name_length = parser->message.value_at - parser->message.field_at - 1;
+    int rc = http_head_check_field(parser, parser->text + parser->message.field_at, name_length,
+                                   parser->text + parser->message.value_at);
+    parser->message.field_at = parser->message.text_length;
     return rc;
 }
 
@@ -190,12 +191,12 @@ static int on_headers_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
     text_end(parser);
-    parser->field_at = parser->text_length;
-    parser->in_body = true;
+    parser->message.field_at = parser->message.text_length;
+    parser->message.in_body = true;
     if (http_head_check(parser) != 0)
         return -1;
     llhttp->upgrade = 0; /* an Upgrade is ignored, as RFC 9110, section 7.8 allows */
-    return parser->coded || llhttp->content_length > 0 ? HPE_PAUSED : 0;
+    return parser->message.coded || llhttp->content_length > 0 ? HPE_PAUSED : 0;
 }
 
 /* ------------------------------------------------------------------ the body */
@@ -209,7 +210,7 @@ static int refuse_size(struct http_parser *parser)
 static int on_chunk_header(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
-    size_t room = parser->shared->max_body_bytes - parser->request.body_bytes;
+    size_t room = parser->shared->max_body_bytes - parser->message.request.body_bytes;
     return llhttp->content_length > room ? refuse_size(parser) : 0;
 }
 
@@ -217,9 +218,9 @@ static int on_extension_name(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = parser_of(llhttp);
     (void)at;
-    parser->extension_piece += length;
-    parser->extension_bytes += length;
-    if (parser->extension_bytes > parser->shared->max_header_bytes)
+    parser->message.extension_piece += length;
+    parser->message.extension_bytes += length;
+    if (parser->message.extension_bytes > parser->shared->max_header_bytes)
         return http_refuse(parser, 413, "the chunk extensions are longer than this server reads");
     return 0;
 }
@@ -228,9 +229,9 @@ static int on_extension_name(llhttp_t *llhttp, const char *at, size_t length)
 static int on_extension_value(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = parser_of(llhttp);
-    if (parser->extension_piece == 0 && length > 0)
-        parser->extension_quoted = *at == '"';
-    if (!parser->extension_quoted && memchr(at, '"', length) != NULL)
+    if (parser->message.extension_piece == 0 && length > 0)
+        parser->message.extension_quoted = *at == '"';
+    if (!parser->message.extension_quoted && memchr(at, '"', length) != NULL)
         return http_refuse(parser, 400, "a quote in the middle of a chunk extension");
     parser->extension_end = at + length;
     return on_extension_name(llhttp, at, length);
@@ -239,10 +240,10 @@ static int on_extension_value(llhttp_t *llhttp, const char *at, size_t length)
 static int on_extension_name_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
-    if (parser->extension_piece == 0)
+    if (parser->message.extension_piece == 0)
         return http_refuse(parser, 400, "a chunk extension without a name or a value");
-    parser->extension_piece = 0;
-    parser->extension_bytes++;
+    parser->message.extension_piece = 0;
+    parser->message.extension_bytes++;
     return 0;
 }
 
@@ -251,7 +252,7 @@ static int on_extension_name_complete(llhttp_t *llhttp)
 static int on_extension_value_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
-    if (!parser->extension_quoted && *parser->extension_end == ';')
+    if (!parser->message.extension_quoted && *parser->extension_end == ';')
         return http_refuse(parser, 400, "a chunk extension behind one that has a value");
     return on_extension_name_complete(llhttp);
 }
@@ -260,7 +261,7 @@ static int on_extension_value_complete(llhttp_t *llhttp)
  * the message does, makes it move to memory of its own. */
 static int body_keep(struct http_parser *parser, size_t needed)
 {
-    struct http_request *request = &parser->request;
+    struct http_request *request = &parser->message.request;
     if (needed <= parser->body_capacity)
         return 0;
     size_t capacity = 2 * needed < 4096 ? 4096 : 2 * needed;
@@ -279,7 +280,7 @@ static int body_keep(struct http_parser *parser, size_t needed)
 static int on_body(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = parser_of(llhttp);
-    struct http_request *request = &parser->request;
+    struct http_request *request = &parser->message.request;
     if (length > parser->shared->max_body_bytes - request->body_bytes)
         return refuse_size(parser);
     if (request->body_bytes == 0) {
@@ -297,10 +298,10 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t length)
 static int on_message_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = parser_of(llhttp);
-    parser->complete = true;
-    parser->request.path = parser->text + parser->path_at;
-    parser->request.query = parser->text + parser->query_at;
-    parser->request.fields = parser->text + parser->fields_at;
+    parser->message.complete = true;
+    parser->message.request.path = parser->text + parser->message.path_at;
+    parser->message.request.query = parser->text + parser->message.query_at;
+    parser->message.request.fields = parser->text + parser->message.fields_at;
     return HPE_PAUSED;
 }
 
@@ -325,15 +326,25 @@ static const llhttp_settings_t settings = {
 
 /* ------------------------------------------------------------------ feeding */
 
-void http_parser_init(struct http_parser *parser, const struct http_parser_shared *shared)
+void http_parser_shared_init(struct http_parser_shared *shared, char *scratch,
+                             size_t max_header_bytes, size_t max_body_bytes)
 {
-    memset(parser, 0, sizeof *parser);
-    llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
-    parser->llhttp.lenient_flags = LENIENT_VERSION; /* check_version knows better */
-    parser->llhttp.data = parser;
+    *shared = (struct http_parser_shared){
+        .scratch = scratch,
+        .max_header_bytes = max_header_bytes,
+        .max_body_bytes = max_body_bytes,
+    };
+    llhttp_init(&shared->fresh, HTTP_REQUEST, &settings);
+    shared->fresh.lenient_flags = LENIENT_VERSION; /* check_version knows better */
+}
+
+void http_parser_init(struct http_parser *parser, struct http_parser_shared *shared)
+{
     parser->shared = shared;
-    parser->text = shared->scratch;
-    parser->text_capacity = shared->max_header_bytes;
+    parser->text_owned = false;
+    parser->used = true;
+    parser->body = NULL;
+    http_parser_next(parser);
 }
 
 void http_parser_close(struct http_parser *parser)
@@ -341,15 +352,48 @@ void http_parser_close(struct http_parser *parser)
     if (parser->text_owned)
         free(parser->text);
     free(parser->body);
-    parser->text = NULL;
-    parser->body = NULL;
     parser->text_owned = false;
+    parser->body = NULL;
 }
 
 void http_parser_next(struct http_parser *parser)
 {
-    http_parser_close(parser);
-    http_parser_init(parser, parser->shared);
+    const struct http_parser_shared *shared = parser->shared;
+    if (parser->text_owned || parser->body != NULL)
+        http_parser_close(parser);
+    if (parser->used) {
+        parser->llhttp = shared->fresh;
+        parser->llhttp.data = parser;
+        parser->used = false;
+    }
+    parser->text = shared->scratch;
+    parser->text_capacity = shared->max_header_bytes;
+    parser->body_capacity = 0;
+    memset(&parser->message, 0, sizeof parser->message);
+}
+
+/* ------------------------------------------------------------------ the same again */
+
+/* Are these bytes the message before, with its text still in the scratch? */
+static bool recall(struct http_parser *parser, const char *bytes, size_t length)
+{
+    const struct http_parser_shared *shared = parser->shared;
+    if (shared->memo_length == 0 || length < shared->memo_length ||
+        memcmp(bytes, shared->memo_bytes, shared->memo_length) != 0)
+        return false;
+    parser->message = shared->memo;
+    return true;
+}
+
+/* A message without content that came whole. */
+static void memorise(struct http_parser *parser, const char *bytes, size_t length)
+{
+    struct http_parser_shared *shared = parser->shared;
+    if (length > HTTP_MEMO_BYTES || parser->text_owned || parser->message.body_bytes > 0)
+        return;
+    memcpy(shared->memo_bytes, bytes, length);
+    shared->memo = parser->message;
+    shared->memo_length = length;
 }
 
 /* Empty lines in front of a request are read over (RFC 9112, section 2.2). llhttp would do so, but
@@ -357,12 +401,12 @@ void http_parser_next(struct http_parser *parser)
 static size_t skip_empty_lines(struct http_parser *parser, const char *bytes, size_t length)
 {
     size_t at = 0;
-    while (at < length && (parser->half_line || bytes[at] == '\r' || bytes[at] == '\n')) {
-        if (bytes[at] != (parser->half_line ? '\n' : '\r')) {
+    while (at < length && (parser->message.half_line || bytes[at] == '\r' || bytes[at] == '\n')) {
+        if (bytes[at] != (parser->message.half_line ? '\n' : '\r')) {
             http_refuse(parser, 400, "an empty line must end by CR and LF");
             break;
         }
-        parser->half_line = !parser->half_line;
+        parser->message.half_line = !parser->message.half_line;
         at++;
     }
     return at;
@@ -371,7 +415,7 @@ static size_t skip_empty_lines(struct http_parser *parser, const char *bytes, si
 /* Is the method that llhttp stumbled over at `at` a token, or is it noise? */
 static bool is_unknown_method(const struct http_parser *parser, const char *at)
 {
-    bool first = at == parser->input && parser->head_bytes == 0;
+    bool first = at == parser->input && parser->message.head_bytes == 0;
     if (*at == ' ' && !first)
         return http_is_token_char((unsigned char)byte_before(parser, at, 1));
     return http_is_token_char((unsigned char)*at);
@@ -395,9 +439,9 @@ static void check_overhead(struct http_parser *parser)
 {
     const struct http_parser_shared *shared = parser->shared;
     size_t limit = shared->max_header_bytes + 8 * shared->max_body_bytes;
-    if (parser->head_bytes > 2 * shared->max_header_bytes)
+    if (parser->message.head_bytes > 2 * shared->max_header_bytes)
         http_refuse(parser, 431, "the field lines are longer than this server reads");
-    if (parser->body_bytes - parser->request.body_bytes > limit)
+    if (parser->message.body_bytes - parser->message.request.body_bytes > limit)
         http_refuse(parser, 413, "the chunks are longer than this server reads");
 }
 
@@ -405,10 +449,10 @@ static void check_overhead(struct http_parser *parser)
  * which a field line or the end of the head follows. */
 static void check_last_line(struct http_parser *parser, const char *end, bool was_head)
 {
-    bool ends_line = was_head || parser->coded;
+    bool ends_line = was_head || parser->message.coded;
     if (ends_line && (byte_before(parser, end, 2) != '\r' || byte_before(parser, end, 4) != '\r'))
-        parser->lone_lf = true;
-    if (parser->lone_lf)
+        parser->message.lone_lf = true;
+    if (parser->message.lone_lf)
         http_refuse(parser, 400, "a line must end by CR and LF");
 }
 
@@ -416,8 +460,11 @@ static void check_last_line(struct http_parser *parser, const char *end, bool wa
  */
 static size_t execute(struct http_parser *parser, const char *bytes, size_t length)
 {
-    bool was_head = !parser->in_body;
+    bool was_head = !parser->message.in_body;
     parser->input = bytes;
+    parser->used = true;
+    if (!parser->text_owned)
+        parser->shared->memo_length = 0; /* its text is being overwritten */
     llhttp_resume(&parser->llhttp);
     llhttp_errno_t error = llhttp_execute(&parser->llhttp, bytes, length);
     const char *end = error == HPE_OK ? bytes + length : llhttp_get_error_pos(&parser->llhttp);
@@ -425,7 +472,8 @@ static size_t execute(struct http_parser *parser, const char *bytes, size_t leng
         check_last_line(parser, end, was_head);
     else if (error != HPE_OK)
         refuse_malformed(parser, error, end);
-    *(was_head ? &parser->head_bytes : &parser->body_bytes) += (size_t)(end - bytes);
+    *(was_head ? &parser->message.head_bytes : &parser->message.body_bytes) +=
+        (size_t)(end - bytes);
     check_overhead(parser);
     return (size_t)(end - bytes);
 }
@@ -434,7 +482,7 @@ static size_t execute(struct http_parser *parser, const char *bytes, size_t leng
 static void keep_message(struct http_parser *parser, const char *end)
 {
     remember_bytes(parser, end);
-    body_keep(parser, parser->request.body_bytes);
+    body_keep(parser, parser->message.request.body_bytes);
     if (text_keep(parser) != 0)
         http_refuse(parser, 503, "out of memory");
 }
@@ -442,20 +490,28 @@ static void keep_message(struct http_parser *parser, const char *end)
 size_t http_parser_feed(struct http_parser *parser, const char *bytes, size_t length,
                         enum http_parser_event *event)
 {
-    bool had_head = parser->in_body;
-    size_t consumed = parser->begun ? 0 : skip_empty_lines(parser, bytes, length);
+    bool whole = !parser->message.begun && !parser->message.half_line;
+    bool had_head = parser->message.in_body;
+    if (whole && recall(parser, bytes, length)) {
+        *event = HTTP_PARSER_MESSAGE;
+        return parser->shared->memo_length;
+    }
+    size_t consumed = parser->message.begun ? 0 : skip_empty_lines(parser, bytes, length);
     *event = HTTP_PARSER_MORE;
-    while (consumed < length && parser->refusal.status == 0 && !parser->complete)
+    while (consumed < length && parser->message.refusal.status == 0 && !parser->message.complete)
         consumed += execute(parser, bytes + consumed, length - consumed);
 
-    if (parser->refusal.status == 0 && parser->begun && !parser->complete) {
+    if (parser->message.refusal.status == 0 && parser->message.begun && !parser->message.complete) {
         keep_message(parser, bytes + consumed);
-        if (parser->in_body && !had_head && parser->body_bytes == 0 && parser->expects)
+        if (parser->message.in_body && !had_head && parser->message.body_bytes == 0 &&
+            parser->message.expects)
             *event = HTTP_PARSER_EXPECTS;
     }
-    if (parser->refusal.status != 0)
+    if (parser->message.refusal.status != 0)
         *event = HTTP_PARSER_REFUSED;
-    else if (parser->complete)
+    else if (parser->message.complete)
         *event = HTTP_PARSER_MESSAGE;
+    if (*event == HTTP_PARSER_MESSAGE && whole)
+        memorise(parser, bytes, consumed);
     return consumed;
 }

@@ -40,11 +40,8 @@ int http_server_init(struct http_server *server, uv_loop_t *loop, const struct h
         return UV_ENOMEM;
     server->input = memory;
     server->output.bytes = memory + HTTP_INPUT_BYTES;
-    server->parser_shared = (struct http_parser_shared){
-        .scratch = memory + HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES,
-        .max_header_bytes = limits->max_header_bytes,
-        .max_body_bytes = limits->max_body_bytes,
-    };
+    http_parser_shared_init(&server->parser_shared, memory + HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES,
+                            limits->max_header_bytes, limits->max_body_bytes);
     server->loop = loop;
     server->limits = *limits;
     server->router = *router;

@@ -26,10 +26,9 @@ static int open_parsers(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
-    fixture->shared = (struct http_parser_shared){.scratch = malloc(HEADER_BYTES),
-                                                  .max_header_bytes = HEADER_BYTES,
-                                                  .max_body_bytes = BODY_BYTES};
-    assert_non_null(fixture->shared.scratch);
+    char *scratch = malloc(HEADER_BYTES);
+    assert_non_null(scratch);
+    http_parser_shared_init(&fixture->shared, scratch, HEADER_BYTES, BODY_BYTES);
     http_parser_init(&fixture->parser, &fixture->shared);
     http_parser_init(&fixture->other, &fixture->shared);
     *state = fixture;
@@ -64,7 +63,7 @@ static enum http_parser_event feed(struct http_parser *parser, const char *text)
 static void test_a_request(void **state)
 {
     struct fixture *fixture = *state;
-    const struct http_request *request = &fixture->parser.request;
+    const struct http_request *request = &fixture->parser.message.request;
     assert_int_equal(
         feed(&fixture->parser, "GET /a%20b?c=%20 HTTP/1.1\r\nHost: x\r\nA:  b \r\n\r\n"),
         HTTP_PARSER_MESSAGE);
@@ -95,7 +94,7 @@ static void test_methods(void **state)
         char text[80];
         snprintf(text, sizeof text, "%s / HTTP/1.0\r\n\r\n", rows[i].name);
         assert_int_equal(feed(&fixture->parser, text), HTTP_PARSER_MESSAGE);
-        assert_int_equal(fixture->parser.request.method, rows[i].method);
+        assert_int_equal(fixture->parser.message.request.method, rows[i].method);
         http_parser_next(&fixture->parser);
     }
 }
@@ -120,10 +119,10 @@ static void test_targets(void **state)
         snprintf(text, sizeof text, "%s %s HTTP/1.0\r\nA: b\r\n\r\n", rows[i].method,
                  rows[i].target);
         assert_int_equal(feed(&fixture->parser, text), HTTP_PARSER_MESSAGE);
-        assert_string_equal(fixture->parser.request.path, rows[i].path);
-        assert_string_equal(fixture->parser.request.query, rows[i].query);
-        assert_string_equal(http_request_field(&fixture->parser.request, "a"), "b");
-        assert_int_equal(fixture->parser.request.asterisk, *rows[i].target == '*');
+        assert_string_equal(fixture->parser.message.request.path, rows[i].path);
+        assert_string_equal(fixture->parser.message.request.query, rows[i].query);
+        assert_string_equal(http_request_field(&fixture->parser.message.request, "a"), "b");
+        assert_int_equal(fixture->parser.message.request.asterisk, *rows[i].target == '*');
         http_parser_next(&fixture->parser);
     }
 }
@@ -185,8 +184,8 @@ static void test_no_memory_of_its_own(void **state)
     assert_int_equal(event, HTTP_PARSER_MESSAGE);
     assert_ptr_equal(parser->text, parser->shared->scratch);
     assert_null(parser->body);
-    assert_ptr_equal(parser->request.body, text + sizeof text - 3);
-    assert_int_equal(parser->request.body_bytes, 2);
+    assert_ptr_equal(parser->message.request.body, text + sizeof text - 3);
+    assert_int_equal(parser->message.request.body_bytes, 2);
 }
 
 /* What another connection leaves in the scratch, and what the next read leaves in the input, does
@@ -201,7 +200,7 @@ static void test_two_connections(void **state)
                                          "e\r\n0\r\n",        "T: u\r\n\r\n"};
     enum { PIECES = sizeof pieces / sizeof *pieces };
     struct fixture *fixture = *state;
-    const struct http_request *request = &fixture->parser.request;
+    const struct http_request *request = &fixture->parser.message.request;
     for (size_t i = 0; i < PIECES; i++) {
         assert_int_equal(feed(&fixture->other, other), HTTP_PARSER_MESSAGE);
         http_parser_next(&fixture->other);
@@ -225,7 +224,7 @@ static int verdict(struct http_parser *parser, const char *text, bool bytewise)
         event = feed(parser, text);
     for (; bytewise && *text != '\0' && event == HTTP_PARSER_MORE; text++)
         event = feed(parser, (char[]){*text, '\0'});
-    int status = parser->refusal.status;
+    int status = parser->message.refusal.status;
     assert_int_equal(event, status != 0 ? HTTP_PARSER_REFUSED : HTTP_PARSER_MESSAGE);
     http_parser_next(parser);
     return status;
@@ -331,7 +330,7 @@ static void test_any_segmentation(void **state)
                 assert_int_not_equal(event, HTTP_PARSER_REFUSED);
                 if (event == HTTP_PARSER_MESSAGE) {
                     size_t end = strlen(found);
-                    print_request(found + end, sizeof found - end, &parser->request);
+                    print_request(found + end, sizeof found - end, &parser->message.request);
                     http_parser_next(parser);
                 }
             }
@@ -341,6 +340,53 @@ static void test_any_segmentation(void **state)
         assert_string_equal(found, expected);
         assert_false(http_parser_in_message(parser));
     }
+}
+
+/* The same bytes again are not parsed again, on whichever connection they come; but only while the
+ * text of the first is still there, and only a message that began in the read. */
+static void test_the_same_again(void **state)
+{
+    static const char text[] = "GET /a%20b?c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    struct fixture *fixture = *state;
+    const struct http_request *request = &fixture->other.message.request;
+    assert_int_equal(feed(&fixture->parser, text), HTTP_PARSER_MESSAGE);
+    assert_int_equal(fixture->shared.memo_length, sizeof text - 1);
+    assert_int_equal(feed(&fixture->other, text), HTTP_PARSER_MESSAGE);
+    assert_false(fixture->other.used);
+    assert_string_equal(request->path, "/a b");
+    assert_string_equal(request->query, "c");
+    assert_false(request->keep_alive);
+    assert_memory_equal(request->fields, "Host\0x\0Connection\0close\0", 25);
+    http_parser_next(&fixture->other);
+    http_parser_next(&fixture->parser);
+    assert_int_equal(feed(&fixture->other, "GET /longer/than/that HTTP/1.1\r\nHost"),
+                     HTTP_PARSER_MORE);
+    assert_int_equal(fixture->shared.memo_length, 0);
+    assert_int_equal(feed(&fixture->parser, text), HTTP_PARSER_MESSAGE);
+    assert_string_equal(fixture->parser.message.request.path, "/a b");
+    assert_int_equal(feed(&fixture->other, ": x\r\n\r\n"), HTTP_PARSER_MESSAGE);
+    assert_string_equal(request->path, "/longer/than/that");
+}
+
+/* Behind the CR of an empty line that came before, a lone LF is good; it is not at the beginning.
+ */
+static void test_half_an_empty_line_is_not_remembered(void **state)
+{
+    static const char text[] = "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct fixture *fixture = *state;
+    assert_int_equal(feed(&fixture->parser, "\r"), HTTP_PARSER_MORE);
+    assert_int_equal(feed(&fixture->parser, text), HTTP_PARSER_MESSAGE);
+    http_parser_next(&fixture->parser);
+    assert_int_equal(feed(&fixture->parser, text), HTTP_PARSER_REFUSED);
+}
+
+/* Content is not remembered: it is not in the scratch. */
+static void test_content_is_not_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(feed(&fixture->parser, "PUT / HTTP/1.0\r\nContent-Length: 1\r\n\r\na"),
+                     HTTP_PARSER_MESSAGE);
+    assert_int_equal(fixture->shared.memo_length, 0);
 }
 
 #define PARSER_TEST(test) cmocka_unit_test_setup_teardown(test, open_parsers, close_parsers)
@@ -359,6 +405,9 @@ int main(void)
         PARSER_TEST(test_header_bound),
         PARSER_TEST(test_body_bound),
         PARSER_TEST(test_any_segmentation),
+        PARSER_TEST(test_the_same_again),
+        PARSER_TEST(test_half_an_empty_line_is_not_remembered),
+        PARSER_TEST(test_content_is_not_remembered),
     };
     return cmocka_run_group_tests_name("parser", tests, NULL, NULL);
 }
