@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN_VALUE_CHARACTERS = 40, SHOWN_BYTES = SHOWN_VALUE_CHARACTERS + sizeof "..." };
+enum { SHOWN_VALUE_CHARACTERS = BOUNDED_SHOWN_BYTES - sizeof "..." };
 
 /* Returns 0, -EINVAL or -ERANGE. */
 static int parse_integer(const char *text, uint64_t *value)
@@ -28,8 +28,7 @@ static int parse_integer(const char *text, uint64_t *value)
     return too_large ? -ERANGE : 0;
 }
 
-/* Copies what may be shown of a value: printable ASCII without quotes, and not too much of it. */
-static void copy_harmless(char shown[SHOWN_BYTES], const char *value)
+void bounded_show(char shown[BOUNDED_SHOWN_BYTES], const char *value)
 {
     size_t length = 0;
     for (; value[length] != '\0' && length < SHOWN_VALUE_CHARACTERS; length++) {
@@ -49,8 +48,8 @@ int bounded_integer(const char *name, uint64_t min, uint64_t max, const char *te
         *value = parsed;
         return 0;
     }
-    char shown[SHOWN_BYTES];
-    copy_harmless(shown, text);
+    char shown[BOUNDED_SHOWN_BYTES];
+    bounded_show(shown, text);
     snprintf(error, error_bytes,
              "%s must be an integer from %" PRIu64 " to %" PRIu64 "; got \"%s\"", name, min, max,
              shown);
@@ -60,8 +59,8 @@ int bounded_integer(const char *name, uint64_t min, uint64_t max, const char *te
 int bounded_choice_error(const char *name, const char *choices, const char *text, char *error,
                          size_t error_bytes)
 {
-    char shown[SHOWN_BYTES];
-    copy_harmless(shown, text);
+    char shown[BOUNDED_SHOWN_BYTES];
+    bounded_show(shown, text);
     snprintf(error, error_bytes, "%s must be one of %s; got \"%s\"", name, choices, shown);
     return -EINVAL;
 }

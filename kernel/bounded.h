@@ -19,4 +19,9 @@ int bounded_integer(const char *name, uint64_t min, uint64_t max, const char *te
 int bounded_choice_error(const char *name, const char *choices, const char *text, char *error,
                          size_t error_bytes);
 
+enum { BOUNDED_SHOWN_BYTES = 44 };
+
+/* Copies what may be shown of a stranger's text: printable ASCII, no quotes, not too much of it. */
+void bounded_show(char shown[BOUNDED_SHOWN_BYTES], const char *text);
+
 #endif

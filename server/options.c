@@ -4,6 +4,7 @@
  * check of bounds and the reading of the environment all follow from the row. */
 #include "server/options.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <sched.h>
 #include <stdint.h>
@@ -199,15 +200,18 @@ static const struct option_row *row_of(int code)
  * given an argument too many. */
 static enum options_verdict complain(int code, const char *word, char *error, size_t error_size)
 {
+    char shown[BOUNDED_SHOWN_BYTES];
+    bounded_show(shown, word);
     bool known = row_of(optopt) != NULL || optopt == 'h' || optopt == 'V';
     if (code == ':')
-        snprintf(error, error_size, "%.60s needs an argument", word);
+        snprintf(error, error_size, "%s needs an argument", shown);
     else if (optopt == 0)
-        snprintf(error, error_size, "there is no option %.60s", word);
+        snprintf(error, error_size, "there is no option %s", shown);
     else if (known)
-        snprintf(error, error_size, "%.60s: it takes no argument", word);
+        snprintf(error, error_size, "%s: it takes no argument", shown);
     else
-        snprintf(error, error_size, "there is no option -%c", optopt);
+        snprintf(error, error_size, "there is no option -%c",
+                 isprint((unsigned char)optopt) ? optopt : '?');
     return OPTIONS_WRONG;
 }
 
@@ -246,8 +250,9 @@ static enum options_verdict read_command_line(struct options *options, bool *giv
     }
     if (optind == argc)
         return OPTIONS_RUN;
-    snprintf(error, error_size, "%.60s is no option, and there are no other arguments",
-             argv[optind]);
+    char shown[BOUNDED_SHOWN_BYTES];
+    bounded_show(shown, argv[optind]);
+    snprintf(error, error_size, "%s is no option, and there are no other arguments", shown);
     return OPTIONS_WRONG;
 }
 
