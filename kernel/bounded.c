@@ -31,7 +31,7 @@ static int parse_integer(const char *text, uint64_t *value)
 void bounded_show(char shown[BOUNDED_SHOWN_BYTES], const char *value)
 {
     size_t length = 0;
-    for (; value[length] != '\0' && length < SHOWN_VALUE_CHARACTERS; length++) {
+    for (; length < SHOWN_VALUE_CHARACTERS && value[length] != '\0'; length++) {
         char c = value[length];
         bool harmless = c >= ' ' && c <= '~' && strchr("\"'`\\", c) == NULL;
         shown[length] = harmless ? c : '?';
