@@ -95,44 +95,58 @@ static void find_kernel_program(struct app *app)
              app->options.kernel_program != NULL ? app->options.kernel_program : "offloop-kernel");
 }
 
-static int make_lanes(struct app *app, uv_loop_t *loop)
+static int make_slow_io(struct app *app, uv_loop_t *loop)
+{
+    const struct options *options = &app->options;
+    return slow_io_new(&app->slow_io, loop,
+                       &(struct slow_io_options){
+                           .database = options->database,
+                           .connections = options->database_connections,
+                           .max_queue = options->max_queue,
+                       });
+}
+
+static int make_offload(struct app *app, uv_loop_t *loop)
 {
     const struct options *options = &app->options;
     find_kernel_program(app);
-    int rc = slow_io_new(&app->slow_io, loop,
-                         &(struct slow_io_options){
-                             .database = options->database,
-                             .connections = options->database_connections,
-                             .max_queue = options->max_queue,
-                         });
+    return offload_new(&app->offload, loop,
+                       &(struct offload_options){
+                           .threadpool_size = options->threadpool_size,
+                           .workers = options->workers,
+                           .max_queue = options->max_queue,
+                           .worker_per_request = options->worker_per_request,
+                           .slice_ms = options->slice_ms,
+                           .nice_value = options->offload_nice,
+                           .processes = options->processes,
+                           .job_timeout_ms = options->job_timeout,
+                           .kernel_program = app->kernel_program,
+                       });
+}
+
+/* The lanes come last: once the calibration runs, an end would have to wait for it. */
+static int make_parts(struct app *app, uv_loop_t *loop)
+{
+    struct http_limits limits = limits_from(&app->options);
+    int rc = make_slow_io(app, loop);
     if (rc == 0)
-        rc = offload_new(&app->offload, loop,
-                         &(struct offload_options){
-                             .threadpool_size = options->threadpool_size,
-                             .workers = options->workers,
-                             .max_queue = options->max_queue,
-                             .worker_per_request = options->worker_per_request,
-                             .slice_ms = options->slice_ms,
-                             .nice_value = options->offload_nice,
-                             .processes = options->processes,
-                             .job_timeout_ms = options->job_timeout,
-                             .kernel_program = app->kernel_program,
-                         });
+        rc = http_server_init(&app->http, loop, &limits, &routes, &app->context);
+    if (rc != 0)
+        return rc;
+    rc = make_offload(app, loop);
+    if (rc == 0)
+        return 0;
+    http_server_drain(&app->http, NULL, NULL);
+    while (app->http.open_handles > 0)
+        uv_run(loop, UV_RUN_NOWAIT);
     return rc;
 }
 
 static int make_app(struct app *app, uv_loop_t *loop)
 {
-    struct http_limits limits = limits_from(&app->options);
-    int rc = make_lanes(app, loop);
+    int rc = make_parts(app, loop);
     if (rc != 0)
         return rc;
-    rc = http_server_init(&app->http, loop, &limits, &routes, &app->context);
-    if (rc != 0) {
-        offload_stop(app->offload);
-        uv_run(loop, UV_RUN_DEFAULT);
-        return rc;
-    }
     uv_timer_init(loop, &app->drain_timer);
     uv_timer_init(loop, &app->watchdog);
     app->drain_timer.data = app;

@@ -48,7 +48,7 @@ static void on_closed(uv_handle_t *handle)
     http_parser_close(&connection->parser);
     http_inbox_close(&connection->inbox);
     free(connection);
-    server->connection_count--;
+    server->connection_handles--;
     http_server_settle(server);
 }
 
@@ -60,6 +60,7 @@ static void unlink_connection(struct http_connection *connection)
         connection->server->connections = connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
+    connection->server->connection_count--;
 }
 
 /* Tells who was to answer that nobody waits any more, after the state has been changed. */
@@ -293,6 +294,7 @@ static void link_connection(struct http_server *server, struct http_connection *
         connection->next->previous = connection;
     server->connections = connection;
     server->connection_count++;
+    server->connection_handles++;
 }
 
 static struct http_connection *connection_new(struct http_server *server)

@@ -197,7 +197,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void http_server_settle(struct http_server *server)
 {
-    bool over = server->draining && server->connection_count == 0;
+    bool over = server->draining && server->connection_handles == 0;
     if (over && !uv_is_closing((uv_handle_t *)&server->clock))
         uv_close((uv_handle_t *)&server->clock, on_handle_closed);
 }

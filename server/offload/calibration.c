@@ -23,6 +23,8 @@ static bool goes_on(const struct calibration *calibration, uint64_t end_ns)
     return !atomic_load(&calibration->abandoned) && clock_ns(CLOCK_MONOTONIC) < end_ns;
 }
 
+/* A kernel that cannot run has the speed that its author took for granted: step_units in a
+ * millisecond. */
 static double measure(const struct calibration *calibration, const struct kernel *kernel)
 {
     struct kernel_arguments arguments;
@@ -30,7 +32,7 @@ static double measure(const struct calibration *calibration, const struct kernel
     kernel_arguments_init(&arguments, kernel);
     arguments.values[0] = kernel->sample_size;
     if (kernel_run_init(&run, kernel, &arguments) != 0)
-        return (double)kernel->step_units; /* what the kernel's author took a millisecond for */
+        return (double)kernel->step_units;
     uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC), end_ns = wall_ns + SAMPLE_NS;
     uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     while (kernel_run_step(&run, kernel->step_units) && goes_on(calibration, end_ns))
@@ -56,10 +58,19 @@ static void measure_all(void *data)
     uv_async_send(&calibration->measured);
 }
 
+/* Without a thread the authors' figures must do. */
+static void guess_all(struct calibration *calibration)
+{
+    for (size_t i = 0; i < CALIBRATION_KERNELS_MAX && kernel_at(i) != NULL; i++)
+        calibration->units_per_ms[i] = (double)kernel_at(i)->step_units;
+    uv_async_send(&calibration->measured);
+}
+
 static void on_measured(uv_async_t *async)
 {
     struct calibration *calibration = async->data;
-    uv_thread_join(&calibration->thread);
+    if (calibration->has_thread)
+        uv_thread_join(&calibration->thread);
     uv_close((uv_handle_t *)async, NULL);
     calibration->ready = true;
     calibration->on_ready(calibration->data);
@@ -76,10 +87,10 @@ int calibration_start(struct calibration *calibration, uv_loop_t *loop,
     if (rc != 0)
         return rc;
     calibration->measured.data = calibration;
-    rc = uv_thread_create(&calibration->thread, measure_all, calibration);
-    if (rc != 0)
-        uv_close((uv_handle_t *)&calibration->measured, NULL);
-    return rc;
+    calibration->has_thread = uv_thread_create(&calibration->thread, measure_all, calibration) == 0;
+    if (!calibration->has_thread)
+        guess_all(calibration);
+    return 0;
 }
 
 void calibration_abandon(struct calibration *calibration)

@@ -18,12 +18,14 @@ struct calibration {
     bool ready;                                   /* the loop's */
     atomic_bool abandoned;                        /* nobody needs the figures any more */
     uv_thread_t thread;
+    bool has_thread; /* if none can be made, the figures are guessed */
     uv_async_t measured;
     void (*on_ready)(void *data);
     void *data;
 };
 
-/* on_ready(data) is called once, on the loop's thread. Returns 0 or a negative UV_E… code. */
+/* on_ready(data) is called once, on the loop's thread. Returns 0, or a negative UV_E… code:
+ * then nothing is left of it. */
 int calibration_start(struct calibration *calibration, uv_loop_t *loop,
                       void (*on_ready)(void *data), void *data);
 

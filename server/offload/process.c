@@ -122,9 +122,11 @@ static void child_end(struct child *child)
     uv_close((uv_handle_t *)&child->from, on_handle_closed);
 }
 
-/* SIGKILL: a child that hangs would not hear anything softer. on_child_exit does the rest. */
+/* SIGKILL: a child that hangs would not hear anything softer. on_child_exit does the rest; until
+ * then nobody may give it a job. */
 static void child_kill(struct child *child, const char *fault)
 {
+    child->state = CHILD_ENDING;
     if (child->fault == NULL)
         child->fault = fault;
     uv_process_kill(&child->process, SIGKILL);

@@ -93,18 +93,20 @@ static int fill(sqlite3 *connection)
 }
 
 /* user_version is 0 in a new file. Of two connections that find it new one waits (IMMEDIATE), and
- * then has nothing to write: a COMMIT that writes waits for all readers, and a query here may read
- * for a minute. After an error the connection is closed, which rolls back and keeps the message. */
+ * then has nothing to write and rolls back: a COMMIT may wait for all readers, and a query here may
+ * read for a minute. After an error the connection is closed, which rolls back as well and keeps
+ * the message. */
 static int fill_if_new(sqlite3 *connection)
 {
     if (schema_version(connection) != 0)
         return SQLITE_OK;
     int rc = sqlite3_exec(connection, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc == SQLITE_OK && schema_version(connection) == 0)
-        rc = fill(connection);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(connection, "COMMIT", NULL, NULL, NULL);
-    return rc;
+    if (rc != SQLITE_OK)
+        return rc;
+    if (schema_version(connection) != 0)
+        return sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
+    rc = fill(connection);
+    return rc == SQLITE_OK ? sqlite3_exec(connection, "COMMIT", NULL, NULL, NULL) : rc;
 }
 
 static int prepare(struct users_db *db)

@@ -31,7 +31,8 @@ void harness_kernel_program(char *path, size_t size)
     assert_int_equal(uv_exepath(path, &length), 0);
     for (int i = 0; i < 3; i++)
         *strrchr(path, '/') = '\0';
-    strncat(path, "/offloop-kernel", size - strlen(path) - 1);
+    length = strlen(path);
+    snprintf(path + length, size - length, "/offloop-kernel");
 }
 
 void harness_open(struct harness *harness)

@@ -25,7 +25,7 @@ struct harness {
 /* For main: a peer that is gone must be an error code, and a test that hangs must end. */
 void harness_prepare_process(void);
 
-/* The path of offloop-kernel, which lies two folders above the test programs. */
+/* Where the build has put offloop-kernel: two folders above that of the test program. */
 void harness_kernel_program(char *path, size_t size);
 
 void harness_open(struct harness *harness);
