@@ -104,8 +104,8 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
 
 .PHONY: run-tests coverage layers lint format
-run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS)
-	@BUILD=$(BUILD) tests/run $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
+run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
+	@BUILD=$(BUILD) tests/run $(TESTS) $(FAULT_TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
 
 coverage:
 	@.ci/deps build test
@@ -142,9 +142,15 @@ help:
 	@echo 'make lint       clang-format, cppcheck, shellcheck, gcc and clang with -Werror'
 	@echo 'make layers     who includes whom, against the rules of docs/architecture.md'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS=60'
+	@echo 'make soak       a mixed load for SOAK_SECONDS=60, then nothing may have leaked'
+	@echo 'make bench      side by side with other servers; BENCH=quick for a minute'
+	@echo 'make instructions  instructions per request, against the figures checked in'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
 
 include tests/fuzz/fuzz.mk
+include tests/faults/faults.mk
+include tests/soak/soak.mk
+include loadtest/bench/bench.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

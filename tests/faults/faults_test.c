@@ -78,7 +78,7 @@ static bool serve(enum tour_part part, const char *database)
     struct tour tour;
     tour_open(&tour, database);
     fault_arm(now.kind, now.n);
-    tour_start(&tour);
+    tour_start(&tour, part);
     if (tour.error == 0)
         tour_run(&tour, part);
     bool struck = fault_disarm();
@@ -118,11 +118,10 @@ static bool draining(enum tour_part part)
     struct tour tour;
     (void)part;
     tour_open(&tour, shared_database);
-    tour_start(&tour);
+    tour_start(&tour, TOUR_HTTP);
     tour_leave_unfinished(&tour);
     fault_arm(now.kind, now.n);
     app_drain(tour.app);
-    app_drain(tour.per_request);
     clients_leave(&tour.harness.clients);
     harness_run(&tour.harness);
     bool struck = fault_disarm();
@@ -168,7 +167,7 @@ static void check_steady(enum fault_kind kind)
     uint64_t begin_ns = uv_hrtime();
     unsigned faults = 0, in_drain = run_all(kind, draining, TOUR_PARTS, 0);
     tour_open(&steady, shared_database);
-    tour_start(&steady);
+    tour_start(&steady, TOUR_PARTS);
     for (int part = 0; part < TOUR_PARTS; part++) {
         tour_run(&steady, (enum tour_part)part);
         faults += run_all(kind, going_on, (enum tour_part)part, 0);
@@ -276,7 +275,7 @@ static int open_shared_database(void **state)
     temporary_folder(shared_folder, sizeof shared_folder);
     snprintf(shared_database, sizeof shared_database, "%s/shared.db", shared_folder);
     tour_open(&tour, shared_database);
-    tour_start(&tour);
+    tour_start(&tour, TOUR_PARTS);
     for (int part = 0; part < TOUR_PARTS; part++) {
         tour_run(&tour, (enum tour_part)part);
         if (tour.failures > 0)

@@ -116,10 +116,11 @@ void tour_open(struct tour *tour, const char *database)
     harness_kernel_program(tour->kernel_program, sizeof tour->kernel_program);
 }
 
-void tour_start(struct tour *tour)
+void tour_start(struct tour *tour, enum tour_part part)
 {
-    tour->app = start(tour, (char[]){"--keep-alive-timeout=400"});
-    if (tour->error == 0)
+    bool both = part == TOUR_THREADS || part == TOUR_PARTS;
+    tour->app = start(tour, (char[]){"--keep-alive-timeout=80"});
+    if (tour->error == 0 && both)
         tour->per_request = start(tour, (char[]){"--worker-per-request"});
 }
 
@@ -290,10 +291,10 @@ static bool all_are_home(const struct answer *answer)
 
 void tour_check_jobs(struct tour *tour)
 {
-    while (!all_are_home(harness_get(&tour->harness, tour->app, "/healthz")))
-        continue;
-    while (!all_are_home(harness_get(&tour->harness, tour->per_request, "/healthz")))
-        continue;
+    for (unsigned i = 0; i < tour->harness.app_count; i++) {
+        while (!all_are_home(harness_get(&tour->harness, tour->harness.apps[i], "/healthz")))
+            continue;
+    }
 }
 
 void tour_close(struct tour *tour)

@@ -34,8 +34,8 @@ enum tour_part {
 /* The loop, and no server yet. With database NULL a new one will be made. */
 void tour_open(struct tour *tour, const char *database);
 
-/* Starts the servers; tour->error tells whether they did. */
-void tour_start(struct tour *tour);
+/* Starts the servers that a part needs (TOUR_PARTS: both); tour->error tells whether they did. */
+void tour_start(struct tour *tour, enum tour_part part);
 
 /* Goes through the steps of a part. */
 void tour_run(struct tour *tour, enum tour_part part);

@@ -60,6 +60,7 @@ struct visit {
     enum manner manner;
     char request[REQUEST_BYTES];
     size_t length, sent;
+    bool deaf; /* the slowest reader of all */
     unsigned wanted, rounds, open_handles;
     uint64_t begin_ms;
     struct ear ear;
@@ -179,8 +180,9 @@ static void put_request(struct visit *visit, const char *target)
     int room = (int)(sizeof visit->request - visit->length);
     int length = snprintf(visit->request + visit->length, (size_t)room,
                           "GET %s HTTP/1.1\r\nHost: storm\r\n\r\n", target);
-    if (length < room)
-        visit->length += (size_t)length;
+    if (length >= room)
+        return;
+    visit->length += (size_t)length;
     visit->wanted++;
 }
 
@@ -192,8 +194,10 @@ static void prepare(struct visit *visit)
         put_request(visit, endless_target(storm));
         return;
     }
-    bool many = visit->manner == PIPELINES || visit->manner == READS_SLOWLY;
-    for (unsigned count = many ? 2 + below(storm, 24) : 1; count > 0; count--)
+    unsigned count = visit->manner == PIPELINES      ? 2 + below(storm, 24)
+                     : visit->manner == READS_SLOWLY ? 60 + below(storm, 40)
+                                                     : 1;
+    for (; count > 0; count--)
         put_request(visit, visit->manner == READS_SLOWLY ? "/" : any_target(storm));
     if (visit->manner == LEAVES_REQUEST)
         visit->length = 1 + below(storm, (unsigned)visit->length - 1);
@@ -278,9 +282,9 @@ static void on_timer(uv_timer_t *timer)
     struct visit *visit = timer->data;
     bool leaves = visit->manner == LEAVES_REQUEST || visit->manner == LEAVES_JOB;
     if (leaves || is_over(visit)) {
-        visit->storm->cut += !leaves;
+        visit->storm->cut += !leaves && !visit->deaf;
         visit_end(visit);
-    } else if (visit->manner == READS_SLOWLY) {
+    } else if (visit->manner == READS_SLOWLY && !visit->deaf) {
         uv_read_start((uv_stream_t *)&visit->socket, on_alloc, on_read);
     } else if (visit->manner == TRICKLES && visit->sent < visit->length) {
         send_some(visit, 1);
@@ -311,6 +315,7 @@ static void visit_begin(struct visit *visit)
     *visit = (struct visit){.storm = storm, .open_handles = 2};
     visit->manner = (enum manner)below(storm, MANNERS);
     visit->rounds = below(storm, 30);
+    visit->deaf = visit->manner == READS_SLOWLY && below(storm, 4) == 0;
     visit->begin_ms = uv_now(&storm->loop);
     storm->visits[visit->manner]++;
     uv_timer_init(&storm->loop, &visit->timer);

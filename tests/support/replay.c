@@ -133,7 +133,7 @@ static void connect_to(struct replay *replay)
 static void leave(struct replay *replay)
 {
     close(replay->fd);
-    while (replay->server->http.connection_count > 0)
+    while (replay->server->http.connection_handles > 0)
         uv_run(replay->server->http.loop, UV_RUN_ONCE);
     bytes_free(&replay->got);
 }
