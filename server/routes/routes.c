@@ -9,7 +9,8 @@ static const struct http_route table[] = {
     {"/slow", HTTP_METHOD_GET, slow_handler, "ms=100&via=sqlite|timer&id=1",
      "awaits a slow database; blocks nobody"},
     {"/heavy", HTTP_METHOD_GET, heavy_handler,
-     "ms=200|n=…&kernel=primes|square-roots|mandelbrot|sleep&offload=none|threadpool|worker",
+     "ms=200|n=…&kernel=primes|square-roots|mandelbrot|sleep&offload=none|deferred|sliced|"
+     "threadpool|worker|process",
      "computes; whom it blocks depends on where"},
     {"/", HTTP_METHOD_GET, index_handler, "", "this list"},
     {"/healthz", HTTP_METHOD_GET, healthz_handler, "",

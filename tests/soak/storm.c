@@ -30,7 +30,7 @@ enum {
     BEAT_MS = 10,
     VISIT_MS = 4000,
     PATIENCE_MS = 2500, /* the thermometer's: a frozen server is not thawed by waiting */
-    REQUEST_BYTES = 4096,
+    REQUEST_BYTES = 64 * 1024,
     INPUT_BYTES = 16 * 1024,
     HEAD_BYTES = 1024,
 };
@@ -186,21 +186,31 @@ static void put_request(struct visit *visit, const char *target)
     visit->wanted++;
 }
 
+/* The kernel takes more than a megabyte for a client that reads nothing. */
+static unsigned request_count(struct visit *visit)
+{
+    enum { PIPELINE = 24, SLOW = 100, DEAF = 2000 };
+    if (visit->deaf)
+        return DEAF;
+    if (visit->manner == READS_SLOWLY)
+        return SLOW;
+    return visit->manner == PIPELINES ? 2 + below(visit->storm, PIPELINE) : 1;
+}
+
+static const char *choose_target(struct visit *visit)
+{
+    if (visit->manner == READS_SLOWLY)
+        return "/";
+    return visit->manner == LEAVES_JOB ? endless_target(visit->storm) : any_target(visit->storm);
+}
+
 static void prepare(struct visit *visit)
 {
-    struct storm *storm = visit->storm;
     visit->length = visit->sent = 0;
-    if (visit->manner == LEAVES_JOB) {
-        put_request(visit, endless_target(storm));
-        return;
-    }
-    unsigned count = visit->manner == PIPELINES      ? 2 + below(storm, 24)
-                     : visit->manner == READS_SLOWLY ? 60 + below(storm, 40)
-                                                     : 1;
-    for (; count > 0; count--)
-        put_request(visit, visit->manner == READS_SLOWLY ? "/" : any_target(storm));
+    for (unsigned count = request_count(visit); count > 0; count--)
+        put_request(visit, choose_target(visit));
     if (visit->manner == LEAVES_REQUEST)
-        visit->length = 1 + below(storm, (unsigned)visit->length - 1);
+        visit->length = 1 + below(visit->storm, (unsigned)visit->length - 1);
 }
 
 /* ------------------------------------------------------------------ the end of a visit */
