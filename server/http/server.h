@@ -48,9 +48,9 @@ struct http_server {
     struct http_parser_shared parser_shared;
 
     struct http_connection *connections; /* list of all that are open */
-    unsigned connection_count;   /* of them */
-    unsigned connection_handles; /* and of those whose memory is still in use */
-    struct http_connection *running; /* the one that `output` belongs to, or NULL */
+    unsigned connection_count;           /* of them */
+    unsigned connection_handles;         /* and of those whose memory is still in use */
+    struct http_connection *running;     /* the one that `output` belongs to, or NULL */
     uint64_t ticks;
     unsigned tick_ms;
     char *input; /* every read lands here */

@@ -30,7 +30,7 @@ enum {
     BEAT_MS = 10,
     VISIT_MS = 4000,
     PATIENCE_MS = 2500, /* the thermometer's: a frozen server is not thawed by waiting */
-    REQUEST_BYTES = 64 * 1024,
+    REQUEST_BYTES = 256 * 1024,
     INPUT_BYTES = 16 * 1024,
     HEAD_BYTES = 1024,
 };
@@ -186,10 +186,10 @@ static void put_request(struct visit *visit, const char *target)
     visit->wanted++;
 }
 
-/* The kernel takes more than a megabyte for a client that reads nothing. */
+/* For a client that reads nothing the kernel takes up to four megabytes. */
 static unsigned request_count(struct visit *visit)
 {
-    enum { PIPELINE = 24, SLOW = 100, DEAF = 2000 };
+    enum { PIPELINE = 24, SLOW = 100, DEAF = 8000 };
     if (visit->deaf)
         return DEAF;
     if (visit->manner == READS_SLOWLY)

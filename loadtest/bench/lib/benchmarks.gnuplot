@@ -29,7 +29,7 @@ set lmargin at screen 0.175
 set rmargin at screen 0.475
 set tmargin at screen 0.86
 set bmargin at screen 0.17
-set label 1 "{/:Bold CPU µs per request}, 64 connections; less is better" at screen 0.02, 0.94 left
+set label 1 "{/:Bold CPU µs per request}, 64 connections, log scale; less is better" at screen 0.02, 0.94 left
 count = STATS_records
 set yrange [count - 0.4:-0.6]
 set logscale x
