@@ -153,4 +153,4 @@ include tests/faults/faults.mk
 include tests/soak/soak.mk
 include loadtest/bench/bench.mk
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -18,5 +18,5 @@ bench:
 bench-programs: $(BENCH_PROGRAMS)
 
 instructions:
-	@.ci/deps build bench
+	@.ci/deps build instructions
 	@BUILD=$(BUILD) tests/bench/instructions

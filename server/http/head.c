@@ -19,8 +19,14 @@ static int check_host(struct http_parser *parser, const char *value)
     if (parser->message.has_host)
         return http_refuse(parser, 400, "more than one Host field");
     parser->message.has_host = true;
-    if (!http_is_host(value, strlen(value)))
+    char *good = parser->shared->good_host;
+    size_t length = strlen(value);
+    if (length > 0 && length < sizeof parser->shared->good_host && strcmp(good, value) == 0)
+        return 0;
+    if (!http_is_host(value, length))
         return http_refuse(parser, 400, "the Host field is not a host with an optional port");
+    if (length < sizeof parser->shared->good_host)
+        memcpy(good, value, length + 1);
     return 0;
 }
 
