@@ -165,10 +165,10 @@ static int open_connection(struct users_db *db, char *problem, size_t problem_si
 static int run_select(struct users_db *db, char *name, size_t name_size)
 {
     int rc = sqlite3_step(db->select);
-    const char *text = (const char *)sqlite3_column_text(db->select, 0);
-    if (rc == SQLITE_ROW && text == NULL)
+    const char *text = NULL;
+    if (rc == SQLITE_ROW && (text = (const char *)sqlite3_column_text(db->select, 0)) == NULL)
         rc = SQLITE_NOMEM;
-    else if (rc == SQLITE_ROW)
+    if (text != NULL)
         snprintf(name, name_size, "%s", text);
     sqlite3_reset(db->select);
     return rc;
