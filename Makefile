@@ -90,7 +90,7 @@ run: deps
 	@$(BUILD)/offloop
 
 # ---------------------------------------------------------------- tests
-TEST_SRC     := $(wildcard tests/unit/*_test.c tests/integration/*_test.c)
+TEST_SRC     := $(wildcard tests/integration/*_test.c tests/unit/*_test.c)
 SUPPORT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
 PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
@@ -105,7 +105,7 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 
 .PHONY: run-tests coverage layers lint format
 run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
-	@BUILD=$(BUILD) tests/run $(TESTS) $(FAULT_TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
+	@BUILD=$(BUILD) tests/run $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
 
 coverage:
 	@.ci/deps build test

@@ -147,6 +147,15 @@ static bool can_take(const struct http_connection *connection)
            connection->state < CONNECTION_LINGERING;
 }
 
+/* Every bound has a counter of its own. */
+static void count_refusal(struct http_counters *counters, int status)
+{
+    counters->messages_refused++;
+    counters->limits_content += status == 413;
+    counters->limits_target += status == 414;
+    counters->limits_fields += status == 431;
+}
+
 static void take(struct http_connection *connection)
 {
     struct http_parser *parser = &connection->parser;
@@ -159,7 +168,7 @@ static void take(struct http_connection *connection)
     } else if (event == HTTP_PARSER_EXPECTS && connection->inbox.length == 0) {
         put_continue(connection);
     } else if (event == HTTP_PARSER_REFUSED) {
-        connection->server->counters.messages_refused++;
+        count_refusal(&connection->server->counters, parser->message.refusal.status);
         http_exchange_refuse(connection, parser->message.refusal.status,
                              parser->message.refusal.detail);
     }
@@ -377,15 +386,17 @@ static void time_out(struct http_connection *connection, uint64_t *counter, cons
     http_connection_leave(connection);
 }
 
+/* Before its first request a client may be as slow as with the head of one. */
 static void tick_idle(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
-    unsigned limit = connection->answered > 0 ? server->limits.keep_alive_timeout_ms
-                                              : server->limits.headers_timeout_ms;
+    bool fresh = connection->answered == 0;
+    unsigned limit =
+        fresh ? server->limits.headers_timeout_ms : server->limits.keep_alive_timeout_ms;
     if (server->draining) {
         http_connection_close(connection);
     } else if (is_expired(connection, limit)) {
-        server->counters.timeouts_keep_alive++;
+        ++*(fresh ? &server->counters.timeouts_headers : &server->counters.timeouts_keep_alive);
         http_connection_close(connection);
     }
 }

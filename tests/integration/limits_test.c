@@ -39,6 +39,7 @@ static void test_a_silent_connection_ends(void **state)
     client_await_end(client);
     assert_true(client->connected);
     assert_int_equal(client->answer_count, 0);
+    assert_int_equal((int)harness_health(&harness, app, "http/timeouts_headers"), 1);
     harness_close(&harness);
 }
 
@@ -95,6 +96,22 @@ static void test_a_long_answer_is_no_time_out(void **state)
 
 /* ------------------------------------------------------------------ size */
 
+static void test_a_target_that_is_too_long(void **state)
+{
+    struct harness harness;
+    char filler[1100];
+    (void)state;
+    memset(filler, 't', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
+    struct app *app = harness_with(&harness, "--max-header-size=1024", NULL);
+    struct client *client = harness_client(&harness, app);
+    client_send(client, "GET /%s HTTP/1.1\r\nHost: test\r\n\r\n", filler);
+    assert_problem(client_await(client, 1), 414, NULL);
+    client_await_end(client);
+    assert_int_equal((int)harness_health(&harness, app, "http/limits_target"), 1);
+    harness_close(&harness);
+}
+
 static void test_a_head_that_is_too_large(void **state)
 {
     struct harness harness;
@@ -107,6 +124,7 @@ static void test_a_head_that_is_too_large(void **state)
     client_send(client, "GET /fast HTTP/1.1\r\nHost: test\r\nX-Filler: %s\r\n\r\n", filler);
     assert_problem(client_await(client, 1), 431, NULL);
     client_await_end(client);
+    assert_int_equal((int)harness_health(&harness, app, "http/limits_fields"), 1);
     harness_close(&harness);
 }
 
@@ -119,6 +137,7 @@ static void test_a_body_that_is_too_large(void **state)
     client_send(client, "POST /fast HTTP/1.1\r\nHost: test\r\nContent-Length: 11\r\n\r\n");
     assert_problem(client_await(client, 1), 413, NULL);
     client_await_end(client);
+    assert_int_equal((int)harness_health(&harness, app, "http/limits_content"), 1);
     harness_close(&harness);
 }
 
@@ -241,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_a_second_head_that_takes_too_long),
         cmocka_unit_test(test_a_body_that_takes_too_long),
         cmocka_unit_test(test_a_long_answer_is_no_time_out),
+        cmocka_unit_test(test_a_target_that_is_too_long),
         cmocka_unit_test(test_a_head_that_is_too_large),
         cmocka_unit_test(test_a_body_that_is_too_large),
         cmocka_unit_test(test_one_connection_too_many),
