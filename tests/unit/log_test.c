@@ -49,14 +49,16 @@ static struct capture to_a_pipe(void)
     return (struct capture){.to = ends[1], .from = ends[0]};
 }
 
+/* Without /dev/pts, as in a bare chroot, there is no terminal to be had. */
 static struct capture to_a_terminal(void)
 {
-    struct capture capture = {.from = posix_openpt(O_RDWR | O_NOCTTY)};
-    assert_true(capture.from >= 0);
-    assert_int_equal(grantpt(capture.from), 0);
-    assert_int_equal(unlockpt(capture.from), 0);
-    capture.to = open(ptsname(capture.from), O_RDWR | O_NOCTTY);
-    assert_true(capture.to >= 0);
+    struct capture capture = {.from = posix_openpt(O_RDWR | O_NOCTTY), .to = -1};
+    if (capture.from >= 0 && grantpt(capture.from) == 0 && unlockpt(capture.from) == 0)
+        capture.to = open(ptsname(capture.from), O_RDWR | O_NOCTTY);
+    if (capture.to < 0) {
+        print_message("SKIPPED: no pseudo-terminal can be opened here\n");
+        skip();
+    }
     return capture;
 }
 
