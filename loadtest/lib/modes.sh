@@ -4,13 +4,13 @@
 
 # What MODES=all stands for, in the order of the table.
 all_modes() {
-    echo none deferred sliced threadpool worker worker-per-request
+    echo none deferred sliced threadpool worker worker-per-request process
 }
 
 # The server's options for this mode; an error status for an unknown one.
 mode_options() {
     case $1 in
-        none | deferred | sliced | threadpool | worker) echo "--offload=$1" ;;
+        none | deferred | sliced | threadpool | worker | process) echo "--offload=$1" ;;
         worker-per-request) echo "--offload=worker --worker-per-request" ;;
         *) return 1 ;;
     esac
@@ -33,6 +33,7 @@ mode_place() {
         sliced) echo "on the event loop, a slice per turn (Node: partitioning)" ;;
         threadpool) echo "on libuv's thread pool (uv_queue_work)" ;;
         worker) echo "on worker threads of their own (Node: worker_threads, Piscina)" ;;
+        process) echo "in child processes (Node: child_process.fork)" ;;
         worker-per-request) echo "on a new thread for each job (Node: new Worker() in the handler)" ;;
     esac
 }
