@@ -147,15 +147,6 @@ static bool can_take(const struct http_connection *connection)
            connection->state < CONNECTION_LINGERING;
 }
 
-/* Every bound has a counter of its own. */
-static void count_refusal(struct http_counters *counters, int status)
-{
-    counters->messages_refused++;
-    counters->limits_content += status == 413;
-    counters->limits_target += status == 414;
-    counters->limits_fields += status == 431;
-}
-
 static void take(struct http_connection *connection)
 {
     struct http_parser *parser = &connection->parser;
@@ -168,7 +159,7 @@ static void take(struct http_connection *connection)
     } else if (event == HTTP_PARSER_EXPECTS && connection->inbox.length == 0) {
         put_continue(connection);
     } else if (event == HTTP_PARSER_REFUSED) {
-        count_refusal(&connection->server->counters, parser->message.refusal.status);
+        connection->server->counters.messages_refused++;
         http_exchange_refuse(connection, parser->message.refusal.status,
                              parser->message.refusal.detail);
     }

@@ -152,6 +152,15 @@ void http_exchange_begin(struct http_connection *connection)
     http_parser_next(&connection->parser);
 }
 
+/* Every bound on what a client sends has a counter of its own; those of time are counted by
+ * connection.c. */
+static void count_bounds(struct http_counters *counters, int status)
+{
+    counters->limits_content += status == 413;
+    counters->limits_target += status == 414;
+    counters->limits_fields += status == 431;
+}
+
 void http_exchange_refuse(struct http_connection *connection, int status, const char *detail)
 {
     struct http_counters *counters = &connection->server->counters;
@@ -165,6 +174,7 @@ void http_exchange_refuse(struct http_connection *connection, int status, const 
     };
     connection->exchange = (struct http_exchange){0};
     connection->last = connection->lingers = true;
+    count_bounds(counters, status);
     count_answer(counters, status);
     send_response(connection, &response, HTTP_CLOSES);
     cJSON_free(document);

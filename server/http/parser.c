@@ -14,17 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/http/content.h"
 #include "server/http/head.h"
 #include "server/http/syntax.h"
 
 /* Room that stays free behind the text: the ends of a name, of an empty value, and of the fields.
  */
 enum { TEXT_ENDS = 3 };
-
-static struct http_parser *parser_of(llhttp_t *llhttp)
-{
-    return llhttp->data;
-}
 
 /* ------------------------------------------------------------------ text */
 
@@ -110,18 +106,18 @@ static void remember_bytes(struct http_parser *parser, const char *end)
 
 static int on_message_begin(llhttp_t *llhttp)
 {
-    parser_of(llhttp)->message.begun = true;
+    http_parser_of(llhttp)->message.begun = true;
     return 0;
 }
 
 static int on_url(llhttp_t *llhttp, const char *at, size_t length)
 {
-    return text_append(parser_of(llhttp), at, length, 414);
+    return text_append(http_parser_of(llhttp), at, length, 414);
 }
 
 static int on_url_complete(llhttp_t *llhttp)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     text_end(parser);
     parser->message.fields_at = parser->message.field_at = parser->message.text_length;
     return 0;
@@ -131,7 +127,7 @@ static int on_url_complete(llhttp_t *llhttp)
  * apart. */
 static int on_version(llhttp_t *llhttp, const char *at, size_t length)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     bool first_piece = byte_before(parser, at, 1) == '/';
     (void)length;
     parser->message.versioned = true;
@@ -144,7 +140,7 @@ static int on_version(llhttp_t *llhttp, const char *at, size_t length)
 
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t length)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     if (parser->message.text_length == parser->message.fields_at)
         parser->message.lone_lf = byte_before(parser, at, 2) != '\r';
     return text_append(parser, at, length, 431);
@@ -152,7 +148,7 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t length)
 
 static int on_header_field_complete(llhttp_t *llhttp)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     if (parser->message.text_length == parser->message.field_at)
         return http_refuse(parser, 400, "a field line without a name");
     text_end(parser);
@@ -164,7 +160,7 @@ static int on_header_field_complete(llhttp_t *llhttp)
  * and white space in front of a value; of an empty one it says so behind its line end. */
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t length)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     if (line_feeds_before(parser, at) > (length == 0))
         return http_refuse(parser, 400, "a field line may not be folded over several lines");
     return text_append(parser, at, length, 431);
@@ -172,7 +168,7 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t length)
 
 static int on_header_value_complete(llhttp_t *llhttp)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     while (parser->message.text_length > parser->message.value_at &&
            http_is_blank(parser->text[parser->message.text_length - 1]))
         parser->message.text_length--;
@@ -189,7 +185,7 @@ static int on_header_value_complete(llhttp_t *llhttp)
 /* Pauses if content follows: http_parser_feed then knows where the head ends. */
 static int on_headers_complete(llhttp_t *llhttp)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     text_end(parser);
     parser->message.field_at = parser->message.text_length;
     parser->message.in_body = true;
@@ -199,105 +195,12 @@ static int on_headers_complete(llhttp_t *llhttp)
     return parser->message.coded || llhttp->content_length > 0 ? HPE_PAUSED : 0;
 }
 
-/* ------------------------------------------------------------------ the body */
-
-static int refuse_size(struct http_parser *parser)
-{
-    return http_refuse(parser, 413, "the content is larger than this server reads");
-}
-
-/* The size of a chunk is refused before its content comes. */
-static int on_chunk_header(llhttp_t *llhttp)
-{
-    struct http_parser *parser = parser_of(llhttp);
-    size_t room = parser->shared->max_body_bytes - parser->message.request.body_bytes;
-    return llhttp->content_length > room ? refuse_size(parser) : 0;
-}
-
-static int on_extension_name(llhttp_t *llhttp, const char *at, size_t length)
-{
-    struct http_parser *parser = parser_of(llhttp);
-    (void)at;
-    parser->message.extension_piece += length;
-    parser->message.extension_bytes += length;
-    if (parser->message.extension_bytes > parser->shared->max_header_bytes)
-        return http_refuse(parser, 413, "the chunk extensions are longer than this server reads");
-    return 0;
-}
-
-/* A value is a token or a quoted string; llhttp also takes one in the middle of the other. */
-static int on_extension_value(llhttp_t *llhttp, const char *at, size_t length)
-{
-    struct http_parser *parser = parser_of(llhttp);
-    if (parser->message.extension_piece == 0 && length > 0)
-        parser->message.extension_quoted = *at == '"';
-    if (!parser->message.extension_quoted && memchr(at, '"', length) != NULL)
-        return http_refuse(parser, 400, "a quote in the middle of a chunk extension");
-    parser->extension_end = at + length;
-    return on_extension_name(llhttp, at, length);
-}
-
-static int on_extension_name_complete(llhttp_t *llhttp)
-{
-    struct http_parser *parser = parser_of(llhttp);
-    if (parser->message.extension_piece == 0)
-        return http_refuse(parser, 400, "a chunk extension without a name or a value");
-    parser->message.extension_piece = 0;
-    parser->message.extension_bytes++;
-    return 0;
-}
-
-/* Behind a token and a semicolon llhttp 8 takes the end of the line but no name: the wrong way
- * round. */
-static int on_extension_value_complete(llhttp_t *llhttp)
-{
-    struct http_parser *parser = parser_of(llhttp);
-    if (!parser->message.extension_quoted && *parser->extension_end == ';')
-        return http_refuse(parser, 400, "a chunk extension behind one that has a value");
-    return on_extension_name_complete(llhttp);
-}
-
-/* Content stays where it landed if all of it is there; a second piece, or a read that ends before
- * the message does, makes it move to memory of its own. */
-static int body_keep(struct http_parser *parser, size_t needed)
-{
-    struct http_request *request = &parser->message.request;
-    if (needed <= parser->body_capacity)
-        return 0;
-    size_t capacity = 2 * needed < 4096 ? 4096 : 2 * needed;
-    if (capacity > parser->shared->max_body_bytes)
-        capacity = parser->shared->max_body_bytes;
-    unsigned char *body = realloc(parser->body, capacity);
-    if (body == NULL)
-        return http_refuse(parser, 503, "out of memory");
-    if (parser->body == NULL && request->body_bytes > 0)
-        memcpy(body, request->body, request->body_bytes);
-    request->body = parser->body = body;
-    parser->body_capacity = capacity;
-    return 0;
-}
-
-static int on_body(llhttp_t *llhttp, const char *at, size_t length)
-{
-    struct http_parser *parser = parser_of(llhttp);
-    struct http_request *request = &parser->message.request;
-    if (length > parser->shared->max_body_bytes - request->body_bytes)
-        return refuse_size(parser);
-    if (request->body_bytes == 0) {
-        request->body = (const unsigned char *)at;
-    } else {
-        if (body_keep(parser, request->body_bytes + length) != 0)
-            return HPE_USER;
-        memcpy(parser->body + request->body_bytes, at, length);
-    }
-    request->body_bytes += length;
-    return 0;
-}
+/* ------------------------------------------------------------------ the end of the message */
 
 /* From here on nothing moves. */
 static int on_message_complete(llhttp_t *llhttp)
 {
-    struct http_parser *parser = parser_of(llhttp);
+    struct http_parser *parser = http_parser_of(llhttp);
     parser->message.complete = true;
     parser->message.request.path = parser->text + parser->message.path_at;
     parser->message.request.query = parser->text + parser->message.query_at;
@@ -315,12 +218,12 @@ static const llhttp_settings_t settings = {
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
-    .on_chunk_header = on_chunk_header,
-    .on_chunk_extension_name = on_extension_name,
-    .on_chunk_extension_name_complete = on_extension_name_complete,
-    .on_chunk_extension_value = on_extension_value,
-    .on_chunk_extension_value_complete = on_extension_value_complete,
-    .on_body = on_body,
+    .on_chunk_header = http_content_on_chunk_header,
+    .on_chunk_extension_name = http_content_on_extension_name,
+    .on_chunk_extension_name_complete = http_content_on_extension_name_complete,
+    .on_chunk_extension_value = http_content_on_extension_value,
+    .on_chunk_extension_value_complete = http_content_on_extension_value_complete,
+    .on_body = http_content_on_body,
     .on_message_complete = on_message_complete,
 };
 
@@ -482,7 +385,7 @@ static size_t execute(struct http_parser *parser, const char *bytes, size_t leng
 static void keep_message(struct http_parser *parser, const char *end)
 {
     remember_bytes(parser, end);
-    body_keep(parser, parser->message.request.body_bytes);
+    http_content_keep(parser, parser->message.request.body_bytes);
     if (text_keep(parser) != 0)
         http_refuse(parser, 503, "out of memory");
 }

@@ -1,9 +1,9 @@
 /* parser.h – bytes in, requests out: the glue around llhttp, and the strictness that llhttp leaves
  * out.
  *
- * Only this pair of files and head.c know llhttp. What the parser library lets through although RFC
- * 9112 and RFC 9110 forbid it (see docs/http.md) is refused with the status that the answer must
- * carry: what a head says in head.c, how it is written here.
+ * Only this pair of files, head.c and content.c know llhttp. What the parser library lets through
+ * although RFC 9112 and RFC 9110 forbid it (see docs/http.md) is refused with the status that the
+ * answer must carry: what a head says in head.c, how it is written here.
  *
  * A client that polls, and a load generator, sends the same bytes again and again. A message that
  * is byte for byte the one before on this loop is not parsed a second time: the same bytes mean the
@@ -108,6 +108,12 @@ size_t http_parser_feed(struct http_parser *parser, const char *bytes, size_t le
 
 /* Lets go of the message and its memory and makes ready for the next one. */
 void http_parser_next(struct http_parser *parser);
+
+/* The parser of this llhttp, for its callbacks. */
+static inline struct http_parser *http_parser_of(const llhttp_t *llhttp)
+{
+    return llhttp->data;
+}
 
 /* True once the first byte of a message has come, until http_parser_next. */
 static inline bool http_parser_in_message(const struct http_parser *parser)
