@@ -155,7 +155,7 @@ static int make_app(struct app *app, uv_loop_t *loop)
         .strategy = strategy_find(app->options.offload),
         .slow_io = app->slow_io,
         .source = source_find(app->options.slow_io),
-        .counters = &app->http.counters,
+        .counters = app->http.counters,
         .allow_crash = app->options.allow_crash,
         .started_ns = trip_clock_ns(),
     };

@@ -70,7 +70,7 @@ static void abandon(struct http_connection *connection, enum connection_state st
     connection->state = state;
     if (!abandoned)
         return;
-    connection->server->counters.exchanges_abandoned++;
+    counter_add(&connection->server->counters->exchanges_abandoned, 1);
     connection->exchange.on_abandoned(connection->exchange.data);
 }
 
@@ -121,7 +121,7 @@ static void on_drained(struct http_outbox *outbox, int status)
 
 void http_connection_give_up(struct http_connection *connection, int rc)
 {
-    connection->server->counters.out_of_memory += rc == UV_ENOMEM;
+    counter_add(&connection->server->counters->out_of_memory, rc == UV_ENOMEM);
     http_connection_close(connection);
 }
 
@@ -159,7 +159,7 @@ static void take(struct http_connection *connection)
     } else if (event == HTTP_PARSER_EXPECTS && connection->inbox.length == 0) {
         put_continue(connection);
     } else if (event == HTTP_PARSER_REFUSED) {
-        connection->server->counters.messages_refused++;
+        counter_add(&connection->server->counters->messages_refused, 1);
         http_exchange_refuse(connection, parser->message.refusal.status,
                              parser->message.refusal.detail);
     }
@@ -315,9 +315,9 @@ static struct http_connection *connection_new(struct http_server *server)
 static void begin(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
-    server->counters.connections_accepted++;
+    counter_add(&server->counters->connections_accepted, 1);
     bool refused = server->connection_count > server->limits.max_connections;
-    server->counters.connections_refused += refused;
+    counter_add(&server->counters->connections_refused, refused);
     if (server->connection_count > server->limits.max_connections + REFUSED_MAX) {
         http_connection_close(connection); /* those that are told so linger, and are bounded too */
         return;
@@ -369,9 +369,10 @@ static bool is_expired(const struct http_connection *connection, unsigned after_
     return server->ticks - connection->since > after_ms / server->tick_ms;
 }
 
-static void time_out(struct http_connection *connection, uint64_t *counter, const char *detail)
+static void time_out(struct http_connection *connection, struct counter *counter,
+                     const char *detail)
 {
-    ++*counter;
+    counter_add(counter, 1);
     http_connection_enter(connection);
     http_exchange_refuse(connection, 408, detail);
     http_connection_leave(connection);
@@ -387,7 +388,9 @@ static void tick_idle(struct http_connection *connection)
     if (server->draining) {
         http_connection_close(connection);
     } else if (is_expired(connection, limit)) {
-        ++*(fresh ? &server->counters.timeouts_headers : &server->counters.timeouts_keep_alive);
+        counter_add(fresh ? &server->counters->timeouts_headers
+                          : &server->counters->timeouts_keep_alive,
+                    1);
         http_connection_close(connection);
     }
 }
@@ -397,10 +400,10 @@ static void tick_reading(struct http_connection *connection)
     struct http_server *server = connection->server;
     if (http_parser_in_head(&connection->parser)) {
         if (is_expired(connection, server->limits.headers_timeout_ms))
-            time_out(connection, &server->counters.timeouts_headers,
+            time_out(connection, &server->counters->timeouts_headers,
                      "the head of the request took too long");
     } else if (is_expired(connection, server->limits.request_timeout_ms)) {
-        time_out(connection, &server->counters.timeouts_request, "the request took too long");
+        time_out(connection, &server->counters->timeouts_request, "the request took too long");
     }
 }
 
@@ -413,7 +416,7 @@ static void tick_writing(struct http_connection *connection)
         connection->write_queue = queue;
         connection->since = server->ticks;
     } else if (is_expired(connection, server->limits.write_timeout_ms)) {
-        server->counters.timeouts_write++;
+        counter_add(&server->counters->timeouts_write, 1);
         http_connection_close(connection);
     }
 }

@@ -1,8 +1,8 @@
-/* counters.h – what a server has seen: plain counters, written on its loop's thread only. */
+/* counters.h – what a server has seen: written on its loop's thread only, read by any. */
 #ifndef OFFLOOP_HTTP_COUNTERS_H
 #define OFFLOOP_HTTP_COUNTERS_H
 
-#include <stdint.h>
+#include "server/http/counter.h"
 
 /* The list makes the struct, and the names wherever they are printed. */
 #define HTTP_COUNTERS(row)                                                                  \
@@ -13,7 +13,7 @@
                     row(timeouts_write) row(out_of_memory)
 
 struct http_counters {
-#define HTTP_COUNTER_MEMBER(name) uint64_t name;
+#define HTTP_COUNTER_MEMBER(name) struct counter name;
     HTTP_COUNTERS(HTTP_COUNTER_MEMBER)
 #undef HTTP_COUNTER_MEMBER
 };

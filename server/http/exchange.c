@@ -46,11 +46,11 @@ static void send_response(struct http_connection *connection, const struct http_
 static void count_answer(struct http_counters *counters, int status)
 {
     if (status < 400)
-        counters->answers_2xx++;
+        counter_add(&counters->answers_2xx, 1);
     else if (status < 500)
-        counters->answers_4xx++;
+        counter_add(&counters->answers_4xx, 1);
     else
-        counters->answers_5xx++;
+        counter_add(&counters->answers_5xx, 1);
 }
 
 /* ------------------------------------------------------------------ exchanges */
@@ -93,7 +93,7 @@ static enum http_persistence conclude(struct http_connection *connection, int st
     }
     connection->state = CONNECTION_IDLE;
     connection->since = server->ticks;
-    count_answer(&server->counters, status);
+    count_answer(server->counters, status);
     return persistence;
 }
 
@@ -146,7 +146,7 @@ void http_exchange_begin(struct http_connection *connection)
         .keep_alive = request->keep_alive,
         .explicitly = request->version_minor == 0,
     };
-    server->counters.requests++;
+    counter_add(&server->counters->requests, 1);
     http_router_dispatch(&server->router, &connection->exchange, server->context);
     assert(connection->state != CONNECTION_HANDLING || connection->exchange.deferred);
     http_parser_next(&connection->parser);
@@ -156,14 +156,14 @@ void http_exchange_begin(struct http_connection *connection)
  * connection.c. */
 static void count_bounds(struct http_counters *counters, int status)
 {
-    counters->limits_content += status == 413;
-    counters->limits_target += status == 414;
-    counters->limits_fields += status == 431;
+    counter_add(&counters->limits_content, status == 413);
+    counter_add(&counters->limits_target, status == 414);
+    counter_add(&counters->limits_fields, status == 431);
 }
 
 void http_exchange_refuse(struct http_connection *connection, int status, const char *detail)
 {
-    struct http_counters *counters = &connection->server->counters;
+    struct http_counters *counters = connection->server->counters;
     size_t length = 0;
     char *document = http_problem_document(status, detail, &length);
     struct http_response response = {

@@ -46,12 +46,18 @@ int http_server_init(struct http_server *server, uv_loop_t *loop, const struct h
     server->limits = *limits;
     server->router = *router;
     server->context = context;
+    server->counters = &server->own_counters;
     server->tick_ms = tick_for(limits);
     uv_tcp_init(loop, &server->listener);
     uv_timer_init(loop, &server->clock);
     server->listener.data = server->clock.data = server;
     server->open_handles = 2;
     return 0;
+}
+
+void http_server_count_in(struct http_server *server, struct http_counters *counters)
+{
+    server->counters = counters;
 }
 
 /* ------------------------------------------------------------------ listening */
@@ -62,7 +68,7 @@ static void accept_one(struct http_server *server)
 {
     server->accept_waits = http_connection_accept(server) == UV_ENOMEM;
     if (server->accept_waits)
-        server->counters.out_of_memory++;
+        counter_add(&server->counters->out_of_memory, 1);
 }
 
 static void for_each_connection(struct http_server *server,
@@ -91,7 +97,7 @@ static void on_connection(uv_stream_t *listener, int status)
 {
     struct http_server *server = listener->data;
     if (status < 0)
-        server->counters.accept_errors++; /* libuv has closed it: descriptors ran out */
+        counter_add(&server->counters->accept_errors, 1); /* descriptors ran out: libuv closed it */
     else
         accept_one(server);
     if (!uv_is_active((uv_handle_t *)&server->clock))

@@ -42,8 +42,8 @@ struct http_server {
     uv_timer_t clock; /* counts the ticks by which connections time out */
     struct http_limits limits;
     struct http_router router;
-    void *context; /* for the handlers */
-    struct http_counters counters;
+    void *context;                                /* for the handlers */
+    struct http_counters own_counters, *counters; /* the second points to the first, or elsewhere */
     struct http_date date;
     struct http_parser_shared parser_shared;
 
@@ -67,6 +67,9 @@ enum { HTTP_INPUT_BYTES = 64 * 1024 };
 /* Returns 0 or UV_ENOMEM; then nothing is to be closed. */
 int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,
                      const struct http_router *router, void *context);
+
+/* Counts in memory of the caller, which others may read; before the first connection. */
+void http_server_count_in(struct http_server *server, struct http_counters *counters);
 
 /* Binds to a host name or address and a port (0: any free one) and listens. With reuse_port a
  * second process may listen there at the same time (SO_REUSEPORT), so the next server can start

@@ -31,7 +31,8 @@ void index_handler(struct http_exchange *exchange, void *context)
 static void add_http(cJSON *document, const struct http_counters *counters)
 {
     cJSON *http = cJSON_AddObjectToObject(document, "http");
-#define ADD_COUNTER(name) cJSON_AddNumberToObject(http, #name, (double)counters->name);
+#define ADD_COUNTER(name) \
+    cJSON_AddNumberToObject(http, #name, (double)counter_get(&counters->name));
     HTTP_COUNTERS(ADD_COUNTER)
 #undef ADD_COUNTER
 }
