@@ -22,6 +22,14 @@ const struct kernel *kernel_at(size_t index)
     return index < sizeof table / sizeof *table ? table[index] : NULL;
 }
 
+size_t kernel_index(const struct kernel *kernel)
+{
+    size_t index = 0;
+    while (kernel_at(index) != NULL && kernel_at(index) != kernel)
+        index++;
+    return index;
+}
+
 const struct kernel *kernel_find(const char *name)
 {
     for (const struct kernel *const *row = table; *row != NULL; row++)

@@ -85,6 +85,9 @@ const struct kernel *kernel_find(const char *name);
  * the default. */
 const struct kernel *kernel_at(size_t index);
 
+/* Its row; the number of rows for a kernel that is not in the table. */
+size_t kernel_index(const struct kernel *kernel);
+
 /* "primes, square-roots, mandelbrot, sleep": for messages. Static storage. */
 const char *kernel_names(void);
 

@@ -17,5 +17,5 @@ struct lane pool_lane(void)
         snprintf(name, sizeof name, "pool %u", number);
         pthread_setname_np(pthread_self(), name);
     }
-    return (struct lane){.kind = "pool", .number = number};
+    return (struct lane){.kind = LANE_POOL, .number = number};
 }

@@ -7,7 +7,7 @@
 #ifndef OFFLOOP_OBSERVE_POOL_LANE_H
 #define OFFLOOP_OBSERVE_POOL_LANE_H
 
-#include "server/observe/trip.h"
+#include "server/observe/lane.h"
 
 /* The lane of the calling thread, which must be one of the pool's. */
 struct lane pool_lane(void);

@@ -4,25 +4,33 @@
  *      (loop)              (lane)           (lane)               (loop)
  *
  * The same for a kernel and for a query, whichever strategy or source carried it: Server-Timing,
- * the JSON answers, the metrics and the pictures all come from here. A stamp is written by the
- * thread that is named above; whoever hands the work over orders the accesses (a queue's lock
- * does). */
+ * the JSON answers, the metrics and the pictures all come from here. Each stamp is written by the
+ * function of its name, on the thread that stands above; whoever hands the work over orders the
+ * accesses (a queue's lock does). What happens is entered into the server's recording at the same
+ * moment, so that it can be seen while it goes on. */
 #ifndef OFFLOOP_OBSERVE_TRIP_H
 #define OFFLOOP_OBSERVE_TRIP_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Who did it: "loop", "pool 3", "worker 1". Lanes of a kind count from 1; 0 stands for the only
- * one. */
-struct lane {
-    const char *kind; /* static storage */
-    unsigned number;
+#include "server/observe/lane.h"
+
+struct recording;
+
+/* What is under way, as a recording knows it: rows of the tables that observer.h is given. */
+struct trip_subject {
+    uint8_t work;   /* which strategy or source */
+    uint8_t kernel; /* which kernel, counted from 1; 0 for a query */
+    uint64_t size;  /* the kernel's first argument; milliseconds of a query */
 };
 
 struct trip {
     uint64_t submitted_ns, started_ns, finished_ns, delivered_ns;
     struct lane lane;
+    struct trip_subject subject;
+    uint64_t id;                 /* counts from 1 in its recording; 0 if there is none */
+    struct recording *recording; /* NULL: nobody keeps it */
 };
 
 /* How it ended. */
@@ -32,17 +40,31 @@ enum trip_outcome {
     TRIP_REFUSED,   /* it never started: the queue is full, or a lane could not be made */
     TRIP_FAILED,
     TRIP_LOST, /* with the process that had it */
+    TRIP_OUTCOMES,
 };
+
+/* "succeeded" */
+const char *trip_outcome_name(enum trip_outcome outcome);
 
 /* Nanoseconds of the monotonic clock, the one of uv_hrtime. Any thread. */
 uint64_t trip_clock_ns(void);
+
+/* The way out and back, one call each. The recording may be NULL. */
+void trip_submit(struct trip *trip, struct recording *recording, struct trip_subject subject);
+void trip_start(struct trip *trip, struct lane lane);
+void trip_finish(struct trip *trip);
+void trip_deliver(struct trip *trip, enum trip_outcome outcome);
+
+/* Work that shares its lane lets go of it between two slices. On the lane. */
+void trip_pause(const struct trip *trip);
+void trip_resume(const struct trip *trip);
 
 /* The three legs in milliseconds; what never began took no time. */
 double trip_wait_ms(const struct trip *trip);
 double trip_run_ms(const struct trip *trip);
 double trip_return_ms(const struct trip *trip);
 
-/* "pool 3". */
+/* "pool 3"; "none" if it never came to a lane. */
 void trip_lane_name(const struct trip *trip, char *name, size_t size);
 
 /* "Server-Timing: wait;dur=0.041, run;dur=201.3, return;dur=0.022\r\n" (W3C Server Timing). */

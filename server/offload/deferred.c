@@ -9,8 +9,6 @@
 #include "server/offload/later.h"
 #include "server/offload/strategy.h"
 
-static const struct lane the_loop = {.kind = "loop", .number = 0};
-
 struct deferred {
     uv_loop_t *loop;
     struct later later;
@@ -22,7 +20,7 @@ static void run_one(struct deferred *deferred)
 {
     struct job *job = job_queue_pop(&deferred->waiting);
     deferred->count--;
-    job_run(job, the_loop);
+    job_run(job, LANE_THE_LOOP);
     uv_update_time(deferred->loop);
     job_deliver(job, 0);
 }

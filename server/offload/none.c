@@ -6,8 +6,6 @@
  */
 #include "server/offload/strategy.h"
 
-static const struct lane the_loop = {.kind = "loop", .number = 0};
-
 static int none_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
 {
     (void)options;
@@ -17,7 +15,7 @@ static int none_start(uv_loop_t *loop, const struct offload_options *options, vo
 
 static int none_submit(void *lanes, struct job *job)
 {
-    job_run(job, the_loop);
+    job_run(job, LANE_THE_LOOP);
     uv_update_time(lanes); /* for the loop no time has passed; its timers should know better */
     job_deliver(job, 0);
     return 0;

@@ -115,11 +115,10 @@ struct job *job_queue_pop(struct job_queue *queue)
 
 bool job_begin(struct job *job, struct lane lane)
 {
-    job->trip.lane = lane;
-    job->trip.started_ns = trip_clock_ns();
+    trip_start(&job->trip, lane);
     job->error = kernel_run_init(&job->run, job->kernel, &job->arguments);
     if (job->error != 0)
-        job->trip.finished_ns = trip_clock_ns();
+        trip_finish(&job->trip);
     return job->error == 0;
 }
 
@@ -134,7 +133,7 @@ void job_end(struct job *job)
     bool whole = job->run.done_units >= job->run.total_units;
     job->error = whole ? kernel_run_finish(&job->run, &job->result) : -ECANCELED;
     kernel_run_close(&job->run);
-    job->trip.finished_ns = trip_clock_ns();
+    trip_finish(&job->trip);
 }
 
 void job_run(struct job *job, struct lane lane)
@@ -183,7 +182,7 @@ static void go_home(struct job *job, enum trip_outcome outcome, int error)
     struct offload_counters *counters = &offload->desks[index_of(job->strategy)].counters;
     job->outcome = outcome;
     job->error = error;
-    job->trip.delivered_ns = trip_clock_ns();
+    trip_deliver(&job->trip, outcome);
     counters->succeeded += outcome == TRIP_SUCCEEDED;
     counters->cancelled += outcome == TRIP_CANCELLED;
     counters->refused += outcome == TRIP_REFUSED;
@@ -248,6 +247,7 @@ static void send_out(struct offload *offload, struct job *job)
 static void set_size(struct offload *offload, struct job *job)
 {
     job->arguments.values[0] = calibration_size(&offload->calibration, job->kernel, job->ms);
+    job->trip.subject.size = job->arguments.values[0];
     job->unsized = false;
 }
 
@@ -261,11 +261,20 @@ static void on_calibrated(void *data)
     }
 }
 
+static struct trip_subject subject_of(const struct job *job)
+{
+    return (struct trip_subject){
+        .work = (uint8_t)index_of(job->strategy),
+        .kernel = (uint8_t)(kernel_index(job->kernel) + 1),
+        .size = job->ms > 0 ? 0 : job->arguments.values[0],
+    };
+}
+
 void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job)
 {
     job->offload = offload;
     job->strategy = strategy;
-    job->trip = (struct trip){.submitted_ns = trip_clock_ns()};
+    trip_submit(&job->trip, offload->options.recording, subject_of(job));
     job->next = job->previous = NULL;
     atomic_init(&job->cancelled, false);
     list_insert(offload, job);

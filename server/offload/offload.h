@@ -53,8 +53,9 @@ struct offload_options {
     unsigned slice_ms;       /* how long `sliced` may hold the loop at a time */
     unsigned nice_value;     /* of the threads that compute; 0: as the loop */
     unsigned processes;
-    unsigned job_timeout_ms;    /* after which a child is killed; 0: never */
-    const char *kernel_program; /* path of offloop-kernel, for the children */
+    unsigned job_timeout_ms;     /* after which a child is killed; 0: never */
+    const char *kernel_program;  /* path of offloop-kernel, for the children */
+    struct recording *recording; /* where trips are entered, from its first row of works; or NULL */
 };
 
 /* How the jobs of one strategy ended. Written on the loop's thread. */

@@ -150,7 +150,7 @@ static void on_child_exit(uv_process_t *process, int64_t status, int signal)
     child->job = NULL;
     if (job != NULL) {
         describe_death(child, status, signal, job->problem, sizeof job->problem);
-        job->trip.finished_ns = trip_clock_ns();
+        trip_finish(&job->trip);
     }
     child_end(child);
     if (job != NULL)
@@ -175,7 +175,8 @@ static void await_head(struct child *child)
 static int take_result(struct child *child, struct job *job)
 {
     const struct wire_result *wire = &child->result;
-    job->trip.started_ns = wire->started_ns;
+    trip_finish(&job->trip);
+    job->trip.started_ns = wire->started_ns; /* the child knows better */
     job->trip.finished_ns = wire->finished_ns;
     job->error = (int)wire->error;
     int rc = 0;
@@ -337,7 +338,7 @@ static void child_spawn(struct child *child)
 
 static struct lane lane_of(const struct child *child)
 {
-    return (struct lane){.kind = "child", .number = child->number};
+    return (struct lane){.kind = LANE_CHILD, .number = child->number};
 }
 
 static void on_timeout(uv_timer_t *timer)
@@ -373,8 +374,7 @@ static void child_give(struct child *child, struct job *job)
     child->state = CHILD_BUSY;
     child->job = job;
     job->lane_data = child;
-    job->trip.lane = lane_of(child);
-    job->trip.started_ns = trip_clock_ns(); /* the child knows better, if it lives to tell */
+    trip_start(&job->trip, lane_of(child));
     if (child_tell(child, &message, sizeof message) && timeout_ms > 0)
         uv_timer_start(&child->timer, on_timeout, timeout_ms, 0);
 }

@@ -14,8 +14,6 @@
 #include "server/offload/later.h"
 #include "server/offload/strategy.h"
 
-static const struct lane the_loop = {.kind = "loop", .number = 0};
-
 struct sliced {
     uv_loop_t *loop;
     struct later later;
@@ -34,20 +32,23 @@ static uint64_t next_budget(uint64_t units, uint64_t taken_ns, uint64_t slice_ns
 /* Returns true while the job has work left. */
 static bool run_slice(struct sliced *sliced, struct job *job)
 {
-    if (job->trip.started_ns == 0) {
+    if (job->trip.started_ns != 0) {
+        trip_resume(&job->trip);
+    } else {
         job->slice_units = job->kernel->step_units;
-        if (!job_begin(job, the_loop))
+        if (!job_begin(job, LANE_THE_LOOP))
             return false;
     }
     uint64_t begin_ns = trip_clock_ns(), done_units = job->run.done_units;
     bool more = job_step(job, job->slice_units);
     uint64_t taken_ns = trip_clock_ns() - begin_ns;
-    if (more)
-        job->slice_units =
-            next_budget(job->run.done_units - done_units, taken_ns, sliced->slice_ns);
-    else
+    if (!more) {
         job_end(job);
-    return more;
+        return false;
+    }
+    trip_pause(&job->trip);
+    job->slice_units = next_budget(job->run.done_units - done_units, taken_ns, sliced->slice_ns);
+    return true;
 }
 
 static void run_turn(void *data)

@@ -118,7 +118,7 @@ static int worker_new(struct workers *pool, struct worker **made)
     if (worker == NULL)
         return UV_ENOMEM;
     worker->pool = pool;
-    worker->lane = (struct lane){.kind = "worker", .number = ++pool->born};
+    worker->lane = (struct lane){.kind = LANE_WORKER, .number = ++pool->born};
     int rc = worker_prepare(worker);
     if (rc != 0) {
         free(worker);

@@ -76,7 +76,7 @@ void query_deliver(struct query *query, enum trip_outcome outcome)
 {
     struct slow_io *slow_io = query->slow_io;
     query->outcome = outcome;
-    query->trip.delivered_ns = trip_clock_ns();
+    trip_deliver(&query->trip, outcome);
     if (query->previous != NULL)
         query->previous->next = query->next;
     else
@@ -102,7 +102,9 @@ void slow_io_submit(struct slow_io *slow_io, const struct source *source, struct
     size_t index = index_of(source);
     query->slow_io = slow_io;
     query->source = source;
-    query->trip = (struct trip){.submitted_ns = trip_clock_ns()};
+    trip_submit(&query->trip, slow_io->options.recording,
+                (struct trip_subject){.work = (uint8_t)(slow_io->options.first_work + index),
+                                      .size = query->ms});
     query->name[0] = query->problem[0] = '\0';
     query->previous = NULL;
     query->next = slow_io->queries;

@@ -44,6 +44,9 @@ struct slow_io_options {
     const char *database; /* a path; NULL: offloop.db in the user's cache folder */
     unsigned connections; /* to the database, so many queries wait at the same time */
     unsigned max_queue;   /* queries that may wait for one of them */
+    struct recording
+        *recording; /* where trips are entered, or NULL; the first source's row in it */
+    unsigned first_work;
 };
 
 const struct source *source_find(const char *name);

@@ -60,11 +60,10 @@ static void on_work(uv_work_t *work)
 {
     struct slot *slot = work->data;
     struct query *query = slot->query;
-    query->trip.lane = pool_lane();
-    query->trip.started_ns = trip_clock_ns();
+    trip_start(&query->trip, pool_lane());
     slot->result = users_db_find(slot->db, query->id, query->ms, query->name, sizeof query->name,
                                  query->problem, sizeof query->problem);
-    query->trip.finished_ns = trip_clock_ns();
+    trip_finish(&query->trip);
 }
 
 static void start_waiting(struct sqlite_pool *pool);

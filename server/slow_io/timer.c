@@ -19,7 +19,7 @@ static void on_timer_closed(uv_handle_t *timer)
 static void timer_end(struct query *query, enum trip_outcome outcome)
 {
     uv_handle_t *timer = query->source_data;
-    query->trip.finished_ns = trip_clock_ns();
+    trip_finish(&query->trip);
     query_deliver(query, outcome);
     uv_close(timer, on_timer_closed);
 }
@@ -37,8 +37,7 @@ static int timer_submit(void *state, struct query *query)
     uv_timer_init(state, timer);
     timer->data = query;
     query->source_data = timer;
-    query->trip.lane = (struct lane){.kind = "loop", .number = 0};
-    query->trip.started_ns = query->trip.submitted_ns;
+    trip_start(&query->trip, (struct lane){LANE_TIMER, 0});
     uv_timer_start(timer, on_timer, query->ms, 0);
     return 0;
 }

@@ -142,7 +142,7 @@ static void test_slow_via_timer(void **state)
 {
     const struct answer *answer = get(state, "/slow?via=timer&ms=2");
     assert_answer_text(answer, "via", "timer");
-    assert_answer_text(answer, "lane", "loop");
+    assert_answer_text(answer, "lane", "timer");
     assert_null(strstr(answer->body, "user"));
     assert_timing_agrees(answer);
 }

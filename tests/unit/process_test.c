@@ -174,7 +174,7 @@ static void test_the_stamps_are_in_order_and_the_lane_is_a_child(void **state)
     const struct trip *trip = &tracked.job.trip;
     assert_true(trip->submitted_ns <= trip->started_ns && trip->started_ns <= trip->finished_ns &&
                 trip->finished_ns <= trip->delivered_ns);
-    assert_string_equal(trip->lane.kind, "child");
+    assert_int_equal(trip->lane.kind, LANE_CHILD);
     assert_in_range(trip->lane.number, 1, CHILDREN);
     job_close(&tracked.job);
     bench_close(bench);

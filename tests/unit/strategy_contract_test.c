@@ -44,7 +44,7 @@ struct variant {
     bool per_request;
     bool slices;           /* other callbacks of the loop run while a job does */
     unsigned lanes;        /* jobs that run at the same time; 0: nobody counts them */
-    const char *kind;      /* of its lanes */
+    enum lane_kind kind;   /* of its lanes */
     unsigned lane_numbers; /* how many there may be; 0: they count on for ever */
 };
 
@@ -155,7 +155,7 @@ static void bench_close(struct bench *bench)
 
 static void check_lane(const struct variant *variant, const struct lane *lane)
 {
-    assert_string_equal(lane->kind, variant->kind);
+    assert_int_equal(lane->kind, variant->kind);
     if (variant->place == ON_THREADS || variant->place == ELSEWHERE)
         assert_true(lane->number >= 1);
     else
@@ -770,23 +770,23 @@ static void test_many_jobs_cancelled_at_random(void **state)
 static struct variant variant_of(const struct strategy *strategy, bool per_request)
 {
     static const struct variant known[] = {
-        {.name = "none", .place = IN_PLACE, .kind = "loop"},
-        {.name = "deferred", .place = ON_THE_LOOP, .lanes = 1, .kind = "loop"},
-        {.name = "sliced", .place = ON_THE_LOOP, .lanes = 1, .kind = "loop", .slices = true},
+        {.name = "none", .place = IN_PLACE, .kind = LANE_LOOP},
+        {.name = "deferred", .place = ON_THE_LOOP, .lanes = 1, .kind = LANE_LOOP},
+        {.name = "sliced", .place = ON_THE_LOOP, .lanes = 1, .kind = LANE_LOOP, .slices = true},
         {.name = "threadpool",
          .place = ON_THREADS,
          .lanes = THREADPOOL_SIZE,
-         .kind = "pool",
+         .kind = LANE_POOL,
          .lane_numbers = THREADPOOL_SIZE},
         {.name = "worker",
          .place = ON_THREADS,
          .lanes = WORKERS,
-         .kind = "worker",
+         .kind = LANE_WORKER,
          .lane_numbers = WORKERS},
         {.name = "process",
          .place = ELSEWHERE,
          .lanes = PROCESSES,
-         .kind = "child",
+         .kind = LANE_CHILD,
          .lane_numbers = PROCESSES},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

@@ -51,7 +51,7 @@ static void test_no_leg_is_negative(void **state)
                 "0.000 0.000 0.000");
 }
 
-static void assert_lane(const char *kind, unsigned number, const char *expected)
+static void assert_lane(enum lane_kind kind, unsigned number, const char *expected)
 {
     char name[32];
     const struct trip trip = {.lane = {.kind = kind, .number = number}};
@@ -62,10 +62,10 @@ static void assert_lane(const char *kind, unsigned number, const char *expected)
 static void test_lanes_have_names(void **state)
 {
     (void)state;
-    assert_lane("loop", 0, "loop");
-    assert_lane("pool", 3, "pool 3");
-    assert_lane("worker", 12, "worker 12");
-    assert_lane(NULL, 0, "none");
+    assert_lane(LANE_LOOP, 0, "loop");
+    assert_lane(LANE_POOL, 3, "pool 3");
+    assert_lane(LANE_WORKER, 12, "worker 12");
+    assert_lane(LANE_NONE, 0, "none");
 }
 
 static void test_server_timing(void **state)
@@ -107,7 +107,7 @@ static void test_a_thread_keeps_its_number(void **state)
     for (int i = 0; i < 2; i++)
         uv_thread_join(&threads[i]);
     for (int i = 0; i < 2; i++) {
-        assert_string_equal(lanes[i][0].kind, "pool");
+        assert_int_equal(lanes[i][0].kind, LANE_POOL);
         assert_true(lanes[i][0].number >= 1);
         assert_int_equal(lanes[i][0].number, lanes[i][1].number);
     }

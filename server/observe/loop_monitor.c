@@ -1,0 +1,244 @@
+/* loop_monitor.c – see loop_monitor.h.
+ *
+ *            prepare                    check                                  prepare
+ *     ─────────┼──────── poll ────────────┼──────────────────────────────────────┼────
+ *              │   idle   │ I/O callbacks    check callbacks, closing, timers …  │
+ *                         └────────────────── one block ─────────────────────────┘
+ *
+ * When the poll returned is known only at check: prepared_ns and the idle time since then.
+ *
+ * Costs two reads of the clock and one of the idle time for each turn, however many requests that
+ * serves. */
+#include "server/observe/loop_monitor.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+enum { TICK_MS = 10, WAITED_MS = 5, QUIET_TURNS = 2 };
+
+static const uint64_t MS = 1000000, WORST_FOR_NS = 1000000000;
+
+static uint64_t idle_since(const struct loop_monitor *monitor)
+{
+    return uv_metrics_idle_time(monitor->loop) - monitor->idle_ns;
+}
+
+/* How long the present block has lasted. */
+static uint64_t block_so_far(const struct loop_monitor *monitor, uint64_t now_ns)
+{
+    uint64_t began_ns =
+        monitor->polling ? monitor->prepared_ns + idle_since(monitor) : monitor->began_ns;
+    return now_ns > began_ns ? now_ns - began_ns : 0;
+}
+
+/* ------------------------------------------------------------------ who waited */
+
+static void wait_for(struct loop_waiters *waiters, uint64_t waited_ns)
+{
+    waiters->count++;
+    if (waited_ns > waiters->longest_ns)
+        waiters->longest_ns = waited_ns;
+}
+
+static uint64_t lay_in_socket_ns(int fd)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+        return 0;
+    return info.tcpi_last_data_recv * MS;
+}
+
+void loop_monitor_request(struct loop_monitor *monitor, int fd, uint64_t now_ns)
+{
+    uint64_t seen_ns =
+        monitor->stamp_ns > monitor->prepared_ns ? monitor->stamp_ns : monitor->prepared_ns;
+    monitor->stamp_ns = now_ns;
+    bool suspicious = now_ns > seen_ns + LOOP_LATE_MS * MS; /* or the loop was idle */
+    if (!suspicious && !monitor->catching_up)
+        return;
+    bool late = block_so_far(monitor, now_ns) >= LOOP_LATE_MS * MS;
+    if (!late && !monitor->catching_up)
+        return;
+    monitor->catching_up = true;
+    uint64_t waited_ns = lay_in_socket_ns(fd);
+    if (waited_ns < WAITED_MS * MS)
+        return;
+    monitor->quiet_turns = 0;
+    wait_for(late ? &monitor->for_block : &monitor->for_stall, waited_ns);
+    counter_add(&monitor->recording->loop.waiters, 1);
+    histogram_record(&monitor->recording->loop.waited, waited_ns);
+}
+
+/* ------------------------------------------------------------------ stalls */
+
+static void stall_publish(struct loop_monitor *monitor)
+{
+    struct trace_record *stall = &monitor->stall;
+    stall->waited = monitor->for_stall.count;
+    stall->longest_wait_ns = monitor->for_stall.longest_ns;
+    trace_write(&monitor->recording->trace, stall);
+    monitor->has_stall = false;
+    monitor->for_stall = (struct loop_waiters){0};
+}
+
+/* Whose fault it was: the trip that ran on the loop last, or else the request that came last. */
+static void stall_explain(const struct loop_monitor *monitor, struct trace_record *stall)
+{
+    const struct lane_record *lane = &monitor->recording->lanes[0];
+    if (counter_get(&lane->since_ns) < stall->began_ns) {
+        stall->route = (uint8_t)counter_get(&monitor->recording->loop.route);
+        return;
+    }
+    uint64_t subject = counter_get(&lane->subject);
+    stall->work = (uint8_t)subject;
+    stall->kernel = (uint8_t)(subject >> 8);
+    stall->size = counter_get(&lane->size);
+    stall->times = (uint32_t)(counter_get(&lane->trips) - monitor->trips);
+}
+
+static void stall_note(struct loop_monitor *monitor, uint64_t began_ns, uint64_t ended_ns)
+{
+    struct loop_record *loop = &monitor->recording->loop;
+    if (monitor->has_stall)
+        stall_publish(monitor);
+    monitor->stall =
+        (struct trace_record){.kind = TRACE_STALL, .began_ns = began_ns, .ended_ns = ended_ns};
+    stall_explain(monitor, &monitor->stall);
+    monitor->has_stall = true;
+    monitor->for_stall = monitor->for_block;
+    monitor->catching_up = true;
+    monitor->quiet_turns = 0;
+    counter_add(&loop->stalls, 1);
+    counter_add(&loop->stalled_ns, ended_ns - began_ns);
+}
+
+static void on_again(uv_idle_t *again)
+{
+    (void)again;
+}
+
+/* At the end of each turn: are all counted who waited? */
+static void catch_up(struct loop_monitor *monitor)
+{
+    if (monitor->catching_up && monitor->quiet_turns++ < QUIET_TURNS) {
+        uv_idle_start(&monitor->again, on_again);
+        return;
+    }
+    if (monitor->has_stall)
+        stall_publish(monitor);
+    monitor->catching_up = false;
+    uv_idle_stop(&monitor->again);
+}
+
+/* ------------------------------------------------------------------ each turn */
+
+static void keep_worst(struct loop_monitor *monitor, uint64_t block_ns, uint64_t now_ns)
+{
+    if (block_ns >= monitor->worst_ns || now_ns - monitor->worst_at_ns > WORST_FOR_NS) {
+        monitor->worst_ns = block_ns;
+        monitor->worst_at_ns = now_ns;
+    }
+    counter_set(&monitor->recording->loop.lag_ns, monitor->worst_ns);
+}
+
+/* Ticks that fell into a poll were in time. */
+static void ticks_in_poll(struct loop_monitor *monitor, uint64_t until_ns)
+{
+    if (monitor->tick_ns >= until_ns)
+        return;
+    uint64_t count = (until_ns - monitor->tick_ns + TICK_MS * MS - 1) / (TICK_MS * MS);
+    histogram_record_many(&monitor->recording->loop.lag, 0, count);
+    monitor->tick_ns += count * TICK_MS * MS;
+}
+
+static void ticks_in_block(struct loop_monitor *monitor, uint64_t until_ns)
+{
+    for (; monitor->tick_ns < until_ns; monitor->tick_ns += TICK_MS * MS)
+        histogram_record(&monitor->recording->loop.lag, until_ns - monitor->tick_ns);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct loop_monitor *monitor = prepare->data;
+    struct loop_record *loop = &monitor->recording->loop;
+    uint64_t now_ns = trip_clock_ns(), block_ns = now_ns - monitor->began_ns;
+    counter_add(&loop->turns, 1);
+    counter_add(&loop->busy_ns, block_ns);
+    counter_set(&loop->turn_ns, block_ns);
+    ticks_in_block(monitor, now_ns);
+    keep_worst(monitor, block_ns, now_ns);
+    if (block_ns >= LOOP_STALL_MS * MS)
+        stall_note(monitor, monitor->began_ns, now_ns);
+    else if (monitor->catching_up)
+        catch_up(monitor);
+    monitor->for_block = (struct loop_waiters){0};
+    monitor->trips = counter_get(&monitor->recording->lanes[0].trips);
+    monitor->prepared_ns = now_ns;
+    monitor->polling = true;
+    if (monitor->catching_up)
+        uv_idle_start(&monitor->again, on_again);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct loop_monitor *monitor = check->data;
+    uint64_t idle_ns = idle_since(monitor);
+    monitor->began_ns = monitor->prepared_ns + idle_ns;
+    monitor->idle_ns += idle_ns;
+    monitor->polling = false;
+    counter_add(&monitor->recording->loop.idle_ns, idle_ns);
+    ticks_in_poll(monitor, monitor->began_ns);
+}
+
+uint64_t loop_monitor_lag_ns(const struct loop_monitor *monitor)
+{
+    uint64_t now_ns = trip_clock_ns(), present_ns = block_so_far(monitor, now_ns);
+    bool recent = now_ns - monitor->worst_at_ns <= WORST_FOR_NS;
+    return recent && monitor->worst_ns > present_ns ? monitor->worst_ns : present_ns;
+}
+
+/* ------------------------------------------------------------------ beginning and end */
+
+/* None of the three keeps the loop alive. */
+void loop_monitor_start(struct loop_monitor *monitor, uv_loop_t *loop, struct recording *recording)
+{
+    uint64_t now_ns = trip_clock_ns();
+    *monitor = (struct loop_monitor){
+        .loop = loop,
+        .recording = recording,
+        .open_handles = 3,
+        .prepared_ns = now_ns,
+        .began_ns = now_ns,
+        .tick_ns = now_ns,
+        .idle_ns = uv_metrics_idle_time(loop),
+    };
+    uv_prepare_init(loop, &monitor->prepare);
+    uv_check_init(loop, &monitor->check);
+    uv_idle_init(loop, &monitor->again);
+    monitor->prepare.data = monitor->check.data = monitor->again.data = monitor;
+    uv_prepare_start(&monitor->prepare, on_prepare);
+    uv_check_start(&monitor->check, on_check);
+    uv_unref((uv_handle_t *)&monitor->prepare);
+    uv_unref((uv_handle_t *)&monitor->check);
+    uv_unref((uv_handle_t *)&monitor->again);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct loop_monitor *monitor = handle->data;
+    if (--monitor->open_handles == 0 && monitor->on_closed != NULL)
+        monitor->on_closed(monitor->on_closed_data);
+}
+
+void loop_monitor_stop(struct loop_monitor *monitor, void (*on_closed)(void *data), void *data)
+{
+    monitor->on_closed = on_closed;
+    monitor->on_closed_data = data;
+    if (monitor->has_stall)
+        stall_publish(monitor);
+    uv_close((uv_handle_t *)&monitor->prepare, on_handle_closed);
+    uv_close((uv_handle_t *)&monitor->check, on_handle_closed);
+    uv_close((uv_handle_t *)&monitor->again, on_handle_closed);
+}

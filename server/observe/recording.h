@@ -1,0 +1,127 @@
+/* recording.h – what one server writes down about itself, where others can read it.
+ *
+ * A recording lies in memory that may be shared between processes: the server's loop and its lanes
+ * write it, the observer (another thread, or the parent of a cluster) reads it at any time, most of
+ * all while the loop is frozen. There are no locks, no pointers and no allocations in it. Every
+ * number has one writer, or is counted by atomic addition where several lanes count.
+ *
+ *     written by   what
+ *     the loop     http, routes, turns and lags, trips that are over, the trace
+ *     a lane       what it is doing now, and since when; started and finished
+ *     the watchdog what the loop does while it does not come back: watch
+ *
+ * A waiting job is one that was submitted and not started; a running one was started and not
+ * finished; a returning one was finished and not delivered. So the differences of four counters say
+ * where everything is, and stay true while the loop stands still. */
+#ifndef OFFLOOP_OBSERVE_RECORDING_H
+#define OFFLOOP_OBSERVE_RECORDING_H
+
+#include "server/http/counters.h"
+#include "server/observe/histogram.h"
+#include "server/observe/trace.h"
+
+enum {
+    RECORDING_WORKS = 12,  /* strategies, then sources */
+    RECORDING_ROUTES = 8,  /* the last one is for everything that has no route */
+    RECORDING_CELLS = 2048, /* of the loop strip */
+    RECORDING_CELL_MS = 50,
+};
+
+/* The three legs, see trip.h. */
+struct leg_record {
+    struct histogram wait, run, back;
+};
+
+/* One strategy or source. */
+struct work_record {
+    struct counter submitted, started, finished, delivered;
+    struct counter unstarted; /* of the delivered: they never started */
+    struct counter outcomes[TRIP_OUTCOMES];
+    struct leg_record legs;
+};
+
+/* What a lane is doing. `trip` is written last and says whether the rest holds. */
+struct lane_record {
+    _Atomic uint64_t trip; /* 0: idle */
+    struct counter since_ns, subject, size; /* subject: work, kernel << 8 */
+    struct counter trips, busy_ns;
+    struct leg_record legs;
+};
+
+struct route_record {
+    struct counter answers[6]; /* by the first digit of the status */
+    struct histogram duration;
+};
+
+/* The loop, by itself; see loop_monitor.h. */
+struct loop_record {
+    struct counter turns, busy_ns, idle_ns;
+    struct counter turn_ns; /* how long the last turn was busy */
+    struct counter lag_ns;  /* how late the loop is or was in the last second */
+    struct histogram lag;
+    struct counter stalls, stalled_ns;
+    struct counter waiters;  /* requests that lay in the socket while the loop was held */
+    struct histogram waited; /* how long */
+    struct counter route;    /* of the request that came last, counted from 1 */
+};
+
+/* The loop, seen from outside; see watchdog.h. */
+struct watch_record {
+    struct counter sampled_ns;  /* when it was last looked at */
+    struct counter progress_ns; /* when it was last seen to poll */
+    struct counter blocked_since_ns; /* 0: it is not blocked */
+    struct counter cells[RECORDING_CELLS]; /* (index + 1) << 16 | busy share in 1/10000 */
+};
+
+struct recording {
+    struct counter pid;      /* 0: nobody writes here */
+    struct counter epoch_ns; /* of the monotonic clock; times in JSON count from here */
+    struct counter ids;      /* of trips, so far */
+    struct http_counters http;
+    struct counter connections; /* open now */
+    struct loop_record loop;
+    struct watch_record watch;
+    struct work_record works[RECORDING_WORKS];
+    struct route_record routes[RECORDING_ROUTES];
+    struct lane_record lanes[LANE_COUNT];
+    struct trace trace;
+};
+
+/* A table of recordings, one for each server process. */
+struct recordings {
+    struct recording *table;
+    unsigned count;
+    int fd; /* which another process can map; -1 if this one mapped what it was given */
+};
+
+/* Makes the memory. Untouched pages cost nothing. Returns 0 or a negative UV_E… code. */
+int recordings_init(struct recordings *recordings, unsigned count);
+
+/* Maps the memory behind a descriptor that another process made, and closes the descriptor. Returns
+ * 0 or a negative UV_E… code. */
+int recordings_map(struct recordings *recordings, int fd, unsigned count);
+
+void recordings_close(struct recordings *recordings);
+
+/* A new server writes here from now on. What its predecessor counted stays; what the predecessor
+ * left unfinished is over: its lanes are idle, its jobs are gone. */
+void recording_begin(struct recording *recording, uint64_t epoch_ns);
+
+/* For trip.c. */
+void recording_submit(struct recording *recording, struct trip *trip);
+void recording_start(struct recording *recording, const struct trip *trip);
+void recording_finish(struct recording *recording, const struct trip *trip);
+void recording_deliver(struct recording *recording, const struct trip *trip,
+                       enum trip_outcome outcome);
+void recording_enter_lane(struct recording *recording, const struct trip *trip, uint64_t now_ns);
+void recording_leave_lane(struct recording *recording, const struct trip *trip);
+
+/* What a lane does now. Returns false if it is idle. Any thread. */
+struct lane_view {
+    uint64_t trip, since_ns;
+    struct trip_subject subject;
+};
+
+bool recording_lane(const struct recording *recording, int index, struct lane_view *view);
+
+#endif

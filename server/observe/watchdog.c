@@ -1,0 +1,142 @@
+/* watchdog.c – see watchdog.h.
+ *
+ * A loop that turns is not blocked, even if it never has to wait in a poll; so both are looked at:
+ * the idle time, which grows while it waits, and the number of turns. */
+#include "server/observe/watchdog.h"
+
+#include <pthread.h>
+
+static const uint64_t MS = 1000000;
+
+/* ------------------------------------------------------------------ the strip */
+
+static void close_cells(struct watchdog *watchdog, uint64_t idle_ns, uint64_t now_ns)
+{
+    struct watch_record *watch = &watchdog->recording->watch;
+    uint64_t epoch_ns = counter_get(&watchdog->recording->epoch_ns);
+    uint64_t cell = (now_ns - epoch_ns) / (RECORDING_CELL_MS * MS);
+    if (cell == watchdog->cell)
+        return;
+    uint64_t all_ns = now_ns - watchdog->cell_at_ns, idle = idle_ns - watchdog->cell_idle_ns;
+    uint64_t share = idle >= all_ns ? 0 : (all_ns - idle) * 10000 / all_ns;
+    uint64_t first = cell - watchdog->cell > RECORDING_CELLS ? cell - RECORDING_CELLS
+                                                             : watchdog->cell;
+    for (uint64_t i = first; i < cell; i++)
+        counter_set(&watch->cells[i % RECORDING_CELLS], (i + 1) << 16 | share);
+    watchdog->cell = cell;
+    watchdog->cell_idle_ns = idle_ns;
+    watchdog->cell_at_ns = now_ns;
+}
+
+/* ------------------------------------------------------------------ blocks and stalls */
+
+static void tell_blocked(struct watchdog *watchdog, uint64_t since_ns)
+{
+    struct lane_view view;
+    const struct watchdog_listener *listener = &watchdog->listener;
+    watchdog->told = true;
+    if (!recording_lane(watchdog->recording, 0, &view))
+        view = (struct lane_view){0};
+    if (listener->on_blocked != NULL)
+        listener->on_blocked(listener->data, since_ns, &view);
+}
+
+static void look_for_block(struct watchdog *watchdog, uint64_t now_ns)
+{
+    struct watch_record *watch = &watchdog->recording->watch;
+    uint64_t since_ns = watchdog->progress_ns, held_ns = now_ns - since_ns;
+    bool blocked = held_ns >= WATCHDOG_BLOCKED_MS * MS;
+    counter_set(&watch->blocked_since_ns, blocked ? since_ns : 0);
+    if (!blocked)
+        watchdog->told = false;
+    else if (!watchdog->told && held_ns >= watchdog->listener.patience_ms * MS)
+        tell_blocked(watchdog, since_ns);
+}
+
+static void look_for_stalls(struct watchdog *watchdog)
+{
+    struct trace_record record;
+    uint64_t missed = 0;
+    while (trace_read(&watchdog->recording->trace, &watchdog->cursor, &record, &missed)) {
+        if (record.kind == TRACE_STALL && watchdog->listener.on_stall != NULL)
+            watchdog->listener.on_stall(watchdog->listener.data, &record);
+    }
+}
+
+static void look(struct watchdog *watchdog)
+{
+    struct watch_record *watch = &watchdog->recording->watch;
+    uint64_t idle_ns = uv_metrics_idle_time(watchdog->loop), now_ns = trip_clock_ns();
+    uint64_t turns = counter_get(&watchdog->recording->loop.turns);
+    if (idle_ns != watchdog->idle_ns || turns != watchdog->turns || turns == 0)
+        watchdog->progress_ns = now_ns;
+    watchdog->idle_ns = idle_ns;
+    watchdog->turns = turns;
+    counter_set(&watch->sampled_ns, now_ns);
+    counter_set(&watch->progress_ns, watchdog->progress_ns);
+    close_cells(watchdog, idle_ns, now_ns);
+    look_for_block(watchdog, now_ns);
+    look_for_stalls(watchdog);
+}
+
+/* ------------------------------------------------------------------ the thread */
+
+/* Ticks lie on the strip's grid, so that every other one closes a cell. Returns false when it is
+ * time to end. */
+static bool await_tick(struct watchdog *watchdog)
+{
+    uint64_t epoch_ns = counter_get(&watchdog->recording->epoch_ns), now_ns = trip_clock_ns();
+    uint64_t rest_ns = WATCHDOG_TICK_MS * MS - (now_ns - epoch_ns) % (WATCHDOG_TICK_MS * MS);
+    uv_mutex_lock(&watchdog->lock);
+    if (!watchdog->ends)
+        (void)uv_cond_timedwait(&watchdog->wake, &watchdog->lock, rest_ns);
+    bool goes_on = !watchdog->ends;
+    uv_mutex_unlock(&watchdog->lock);
+    return goes_on;
+}
+
+static void watchdog_main(void *data)
+{
+    struct watchdog *watchdog = data;
+    pthread_setname_np(pthread_self(), "watchdog");
+    while (await_tick(watchdog))
+        look(watchdog);
+    look_for_stalls(watchdog);
+}
+
+int watchdog_start(struct watchdog *watchdog, uv_loop_t *loop, struct recording *recording,
+                   const struct watchdog_listener *listener)
+{
+    uint64_t now_ns = trip_clock_ns(), epoch_ns = counter_get(&recording->epoch_ns);
+    *watchdog = (struct watchdog){
+        .loop = loop,
+        .recording = recording,
+        .listener = *listener,
+        .idle_ns = uv_metrics_idle_time(loop),
+        .progress_ns = now_ns,
+        .cell = (now_ns - epoch_ns) / (RECORDING_CELL_MS * MS),
+        .cell_at_ns = now_ns,
+        .cursor = counter_get(&recording->trace.written),
+    };
+    watchdog->cell_idle_ns = watchdog->idle_ns;
+    int rc = uv_mutex_init(&watchdog->lock);
+    if (rc != 0)
+        return rc;
+    rc = uv_cond_init(&watchdog->wake);
+    if (rc == 0 && (rc = uv_thread_create(&watchdog->thread, watchdog_main, watchdog)) != 0)
+        uv_cond_destroy(&watchdog->wake);
+    if (rc != 0)
+        uv_mutex_destroy(&watchdog->lock);
+    return rc;
+}
+
+void watchdog_stop(struct watchdog *watchdog)
+{
+    uv_mutex_lock(&watchdog->lock);
+    watchdog->ends = true;
+    uv_cond_signal(&watchdog->wake);
+    uv_mutex_unlock(&watchdog->lock);
+    uv_thread_join(&watchdog->thread);
+    uv_cond_destroy(&watchdog->wake);
+    uv_mutex_destroy(&watchdog->lock);
+}
