@@ -304,6 +304,7 @@ static struct http_connection *connection_new(struct http_server *server)
         return NULL;
     connection->server = server;
     connection->since = server->ticks;
+    connection->taken = UINT64_MAX;
     connection->socket.data = connection;
     uv_tcp_init(server->loop, &connection->socket);
     http_parser_init(&connection->parser, &server->parser_shared);
@@ -361,6 +362,8 @@ void http_connection_drain(struct http_connection *connection)
      */
     if (connection->state == CONNECTION_IDLE && connection->since < connection->server->ticks)
         http_connection_close(connection);
+    else if (connection->state == CONNECTION_HANDLING && connection->exchange.streams)
+        http_stream_drain(connection);
 }
 
 static bool is_expired(const struct http_connection *connection, unsigned after_ms)
@@ -382,7 +385,7 @@ static void time_out(struct http_connection *connection, struct counter *counter
 static void tick_idle(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
-    bool fresh = connection->answered == 0;
+    bool fresh = connection->requests == 0;
     unsigned limit =
         fresh ? server->limits.headers_timeout_ms : server->limits.keep_alive_timeout_ms;
     if (server->draining) {
@@ -407,13 +410,16 @@ static void tick_reading(struct http_connection *connection)
     }
 }
 
-/* A slow peer may take its time as long as it takes something. */
+/* A slow peer may take its time as long as it takes something. Where nothing waits, what waited has
+ * just been taken, and its callback comes next. */
 static void tick_writing(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
-    size_t queue = uv_stream_get_write_queue_size(stream_of(connection));
-    if (queue != connection->write_queue) {
-        connection->write_queue = queue;
+    uint64_t taken = http_outbox_taken_bytes(&connection->outbox);
+    if (http_outbox_waiting_bytes(&connection->outbox) == 0)
+        return;
+    if (taken != connection->taken) {
+        connection->taken = taken;
         connection->since = server->ticks;
     } else if (is_expired(connection, server->limits.write_timeout_ms)) {
         counter_add(&server->counters->timeouts_write, 1);

@@ -5,11 +5,13 @@
 #ifndef OFFLOOP_HTTP_CONNECTION_STATE_H
 #define OFFLOOP_HTTP_CONNECTION_STATE_H
 
+#include <stdint.h>
+
 #include "server/http/connection.h"
 #include "server/http/exchange.h"
 #include "server/http/inbox.h"
 
-/*                 first byte            last byte             deferred
+/*                 first byte            last byte             deferred, streams
  *      IDLE ────────────────▶ READING ────────────▶ HANDLING ◀──┐
  *       ▲ ▲                    │  ▲                   │  └──────┘
  *       │ └── nothing more ────┼──┴───── answered ────┤
@@ -24,7 +26,7 @@
 enum connection_state {
     CONNECTION_IDLE,      /* between two messages */
     CONNECTION_READING,   /* a part of a message has come */
-    CONNECTION_HANDLING,  /* a handler has the request and will answer */
+    CONNECTION_HANDLING,  /* a handler has the request and will answer, or is at it */
     CONNECTION_WRITING,   /* answers wait for the peer to take them */
     CONNECTION_LINGERING, /* all is said; input is thrown away, so that no reset overtakes the
                              answer */
@@ -35,6 +37,8 @@ struct http_exchange {
     void (*on_abandoned)(void *data);
     void *data;
     bool deferred;
+    bool streams;    /* its head has gone out, its content comes in pieces */
+    int status;      /* of an answer that streams */
     bool head_only;  /* HEAD: no content in the answer */
     bool keep_alive; /* as far as this request is concerned */
     bool explicitly; /* HTTP/1.0 wants to be told */
@@ -51,13 +55,13 @@ struct http_connection {
     struct http_inbox inbox;
     struct http_outbox outbox;
 
-    uint64_t since;     /* the tick that the state's time-out counts from */
-    size_t write_queue; /* bytes that waited at the last look */
-    unsigned answered;  /* requests, over its life */
-    bool last;          /* no further message is taken */
-    bool lingers;       /* the peer may still be sending when the last answer leaves */
-    bool ended;         /* the peer will send nothing more */
-    bool receiving;     /* uv_read_start is in force */
+    uint64_t since;    /* the tick that the state's time-out counts from */
+    uint64_t taken;    /* of the outbox, at the last look; UINT64_MAX before the first */
+    unsigned requests; /* over its life */
+    bool last;         /* no further message is taken */
+    bool lingers;      /* the peer may still be sending when the last answer leaves */
+    bool ended;        /* the peer will send nothing more */
+    bool receiving;    /* uv_read_start is in force */
 };
 
 /* Everything that happens to a connection stands between these two: the loop's shared output is its
@@ -69,10 +73,30 @@ void http_connection_leave(struct http_connection *connection);
 /* It cannot go on: memory is short (UV_ENOMEM), or the stream is broken. */
 void http_connection_give_up(struct http_connection *connection, int rc);
 
+static inline struct http_connection *http_connection_of(const struct http_exchange *exchange)
+{
+    return (struct http_connection *)((uintptr_t)exchange -
+                                      offsetof(struct http_connection, exchange));
+}
+
 /* Hands the request that the parser holds to its handler, which answers or defers. */
 void http_exchange_begin(struct http_connection *connection);
 
 /* Answers what is no request, or comes too late, as the last thing that is said here. */
 void http_exchange_refuse(struct http_connection *connection, int status, const char *detail);
+
+/* What the head of the answer must say of the connection's future. */
+enum http_persistence http_exchange_persistence(const struct http_connection *connection);
+
+/* From HANDLING back to IDLE: the answer is complete, or will be before leave. Counts it. */
+enum http_persistence http_exchange_conclude(struct http_connection *connection, int status);
+
+/* Puts an answer into the outbox, or gives the connection up. */
+void http_exchange_send(struct http_connection *connection, const struct http_response *response,
+                        enum http_persistence persistence);
+
+/* The server drains: an answer that streams would never end by itself, so it ends now, and its
+ * owner is told. */
+void http_stream_drain(struct http_connection *connection);
 
 #endif

@@ -7,17 +7,10 @@
 
 #include <assert.h>
 #include <cjson/cJSON.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "server/http/connection_state.h"
 #include "server/http/problem.h"
-
-static struct http_connection *connection_of(const struct http_exchange *exchange)
-{
-    return (struct http_connection *)((uintptr_t)exchange -
-                                      offsetof(struct http_connection, exchange));
-}
 
 static size_t put_response(char *at, const struct http_connection *connection,
                            const struct http_response *response, enum http_persistence persistence)
@@ -30,8 +23,8 @@ static size_t put_response(char *at, const struct http_connection *connection,
     return length + response->body_bytes;
 }
 
-static void send_response(struct http_connection *connection, const struct http_response *response,
-                          enum http_persistence persistence)
+void http_exchange_send(struct http_connection *connection, const struct http_response *response,
+                        enum http_persistence persistence)
 {
     char *room;
     size_t bound = http_response_head_bound(response) + response->body_bytes;
@@ -57,7 +50,7 @@ static void count_answer(struct http_counters *counters, int status)
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange)
 {
-    return &connection_of(exchange)->parser.message.request;
+    return &http_connection_of(exchange)->parser.message.request;
 }
 
 void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
@@ -70,26 +63,24 @@ void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(vo
 
 /* A connection goes on unless this request, its quota or a drain ends it; a drain lets the requests
  * that have already been read be answered first. */
-static enum http_persistence persistence_of(const struct http_connection *connection)
+enum http_persistence http_exchange_persistence(const struct http_connection *connection)
 {
     const struct http_server *server = connection->server;
     unsigned quota = server->limits.max_requests_per_socket;
-    if (!connection->exchange.keep_alive || (quota > 0 && connection->answered >= quota) ||
+    if (!connection->exchange.keep_alive || (quota > 0 && connection->requests >= quota) ||
         (server->draining && connection->inbox.length == 0))
         return HTTP_CLOSES;
     return connection->exchange.explicitly ? HTTP_PERSISTS_EXPLICITLY : HTTP_PERSISTS;
 }
 
-/* From HANDLING back to IDLE: what the head of the answer must say of the connection's future. */
-static enum http_persistence conclude(struct http_connection *connection, int status)
+enum http_persistence http_exchange_conclude(struct http_connection *connection, int status)
 {
     struct http_server *server = connection->server;
     assert(connection->state == CONNECTION_HANDLING);
-    connection->answered++;
-    enum http_persistence persistence = persistence_of(connection);
+    enum http_persistence persistence = http_exchange_persistence(connection);
     if (persistence == HTTP_CLOSES) {
         connection->last = true;
-        connection->lingers = connection->exchange.keep_alive || connection->inbox.length > 0;
+        connection->lingers |= connection->exchange.keep_alive || connection->inbox.length > 0;
     }
     connection->state = CONNECTION_IDLE;
     connection->since = server->ticks;
@@ -99,11 +90,11 @@ static enum http_persistence conclude(struct http_connection *connection, int st
 
 void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response)
 {
-    struct http_connection *connection = connection_of(exchange);
+    struct http_connection *connection = http_connection_of(exchange);
     bool resumes = connection->server->running != connection; /* deferred: not inside leave() */
     if (resumes)
         http_connection_enter(connection);
-    send_response(connection, response, conclude(connection, response->status));
+    http_exchange_send(connection, response, http_exchange_conclude(connection, response->status));
     if (resumes)
         http_connection_leave(connection);
 }
@@ -123,17 +114,18 @@ static void send_prepared(struct http_connection *connection, const struct http_
 void http_exchange_answer_prepared(struct http_exchange *exchange,
                                    const struct http_prepared *prepared)
 {
-    struct http_connection *connection = connection_of(exchange);
+    struct http_connection *connection = http_connection_of(exchange);
     bool usual = prepared->length > 0 && !exchange->head_only;
     if (!usual || connection->server->running != connection) {
         http_exchange_answer(exchange, &prepared->response);
         return;
     }
-    enum http_persistence persistence = conclude(connection, prepared->response.status);
+    enum http_persistence persistence =
+        http_exchange_conclude(connection, prepared->response.status);
     if (persistence == HTTP_PERSISTS)
         send_prepared(connection, prepared);
     else
-        send_response(connection, &prepared->response, persistence);
+        http_exchange_send(connection, &prepared->response, persistence);
 }
 
 void http_exchange_begin(struct http_connection *connection)
@@ -141,6 +133,7 @@ void http_exchange_begin(struct http_connection *connection)
     struct http_server *server = connection->server;
     const struct http_request *request = &connection->parser.message.request;
     connection->state = CONNECTION_HANDLING;
+    connection->requests++;
     connection->exchange = (struct http_exchange){
         .head_only = request->method == HTTP_METHOD_HEAD,
         .keep_alive = request->keep_alive,
@@ -176,6 +169,6 @@ void http_exchange_refuse(struct http_connection *connection, int status, const 
     connection->last = connection->lingers = true;
     count_bounds(counters, status);
     count_answer(counters, status);
-    send_response(connection, &response, HTTP_CLOSES);
+    http_exchange_send(connection, &response, HTTP_CLOSES);
     cJSON_free(document);
 }

@@ -1,14 +1,17 @@
 /* exchange.h – one request and its answer, as handlers see it.
  *
  * A handler is called on the loop's thread with an exchange. Before it returns it either answers,
- * or defers: then the exchange waits, and the handler's module answers later, from any callback of
- * the same loop. Exactly one of the two, and exactly one answer.
+ * or begins an answer that streams, or defers: then the exchange waits, and the handler's module
+ * answers later, from any callback of the same loop, but not from another exchange's handler.
+ * Exactly one of the three, and exactly one answer.
  *
  * If the client leaves before the answer, `on_abandoned` is called once and the exchange is gone
  * when it returns: what holds a pointer to it must forget it there. Late results are normal;
  * pointers to connections are not. */
 #ifndef OFFLOOP_HTTP_EXCHANGE_H
 #define OFFLOOP_HTTP_EXCHANGE_H
+
+#include <sys/types.h>
 
 #include "server/http/request.h"
 #include "server/http/response.h"
@@ -32,5 +35,36 @@ void http_exchange_answer_prepared(struct http_exchange *exchange,
 /* Promises an answer. `on_abandoned(data)` is called instead if the connection ends first. */
 void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
                          void *data);
+
+/* ------------------------------------------------------------------ answers in pieces
+ *
+ * Server-Sent Events, for example: the head goes out now, content whenever there is some. In
+ * HTTP/1.1 the content is chunked (RFC 9112, section 7.1); in HTTP/1.0 it ends with the connection.
+ * Requests behind it wait until it has ended, and it has no time-out but that of a peer that takes
+ * nothing of what waits for it.
+ *
+ * `on_abandoned(data)` is called once if the stream ends otherwise than by its owner: the client
+ * leaves, takes nothing for too long, or the server drains; only then the reader sees a complete
+ * answer. It is never called from within one of these functions: what becomes of the exchange
+ * there, they return. */
+
+/* Answers with a head; the response has no body, and its status has content. Returns true if the
+ * exchange waits for pieces. Else it is gone: the request was HEAD, the server is draining, or the
+ * connection broke. */
+bool http_exchange_stream(struct http_exchange *exchange, const struct http_response *head,
+                          void (*on_abandoned)(void *data), void *data);
+
+/* Sends a piece, which is copied if it must wait; an empty one is none. Returns how many bytes the
+ * peer has not yet taken, which are in memory here: it is the owner who bounds them, by skipping
+ * pieces or with http_exchange_cut. Or a negative UV_E… code: the connection broke and the exchange
+ * is gone. May be called from any callback of the loop, handlers of other exchanges included. */
+ssize_t http_exchange_write(struct http_exchange *exchange, const void *bytes, size_t length);
+
+/* The content is complete. The exchange is gone, the connection goes on with what comes next. */
+void http_exchange_end(struct http_exchange *exchange);
+
+/* Gives up on it and closes the connection at once; a reader sees that the end is missing, unless
+ * it reads HTTP/1.0. The exchange is gone. Also for one that was deferred. */
+void http_exchange_cut(struct http_exchange *exchange);
 
 #endif

@@ -40,11 +40,50 @@ static int pending_write_start(struct pending_write *write, size_t bytes)
     struct http_outbox *outbox = write->outbox;
     uv_buf_t buffer = uv_buf_init(write->bytes, (unsigned)bytes);
     int rc = uv_write(&write->request, outbox->stream, &buffer, 1, on_written);
-    if (rc != 0)
+    if (rc != 0) {
         free(write);
-    else
-        outbox->writes++;
-    return rc;
+        return rc;
+    }
+    outbox->writes++;
+    outbox->waited += bytes;
+    return 0;
+}
+
+/* Copies the pieces without their first `skipped` bytes. */
+static void copy_rest(char *to, const uv_buf_t *pieces, unsigned count, size_t skipped)
+{
+    for (unsigned i = 0; i < count; i++) {
+        size_t behind = skipped < pieces[i].len ? skipped : pieces[i].len;
+        size_t length = pieces[i].len - behind;
+        if (length > 0)
+            memcpy(to, pieces[i].base + behind, length);
+        to += length;
+        skipped -= behind;
+    }
+}
+
+/* Of the pieces so many bytes are written, or it is the code of uv_try_write: the rest waits. */
+static int keep_rest(struct http_outbox *outbox, const uv_buf_t *pieces, unsigned count,
+                     int written)
+{
+    size_t rest = 0, skipped = written > 0 ? (size_t)written : 0;
+    if (written < 0 && written != UV_EAGAIN)
+        return written;
+    for (unsigned i = 0; i < count; i++)
+        rest += pieces[i].len;
+    rest -= skipped;
+    if (rest == 0)
+        return 0;
+    struct pending_write *write = pending_write_new(outbox, rest);
+    if (write == NULL)
+        return UV_ENOMEM;
+    copy_rest(write->bytes, pieces, count, skipped);
+    return pending_write_start(write, rest);
+}
+
+int http_outbox_write(struct http_outbox *outbox, const uv_buf_t *pieces, unsigned count)
+{
+    return keep_rest(outbox, pieces, count, uv_try_write(outbox->stream, pieces, count));
 }
 
 int http_outbox_flush(struct http_outbox *outbox)
@@ -56,18 +95,7 @@ int http_outbox_flush(struct http_outbox *outbox)
         return 0;
     uv_buf_t buffer = uv_buf_init(output->bytes, (unsigned)length);
     int written = uv_try_write(outbox->stream, &buffer, 1);
-    if (written == UV_EAGAIN)
-        written = 0;
-    if (written < 0)
-        return written;
-    size_t rest = length - (size_t)written;
-    if (rest == 0)
-        return 0;
-    struct pending_write *write = pending_write_new(outbox, rest);
-    if (write == NULL)
-        return UV_ENOMEM;
-    memcpy(write->bytes, output->bytes + written, rest);
-    return pending_write_start(write, rest);
+    return written == (int)length ? 0 : keep_rest(outbox, &buffer, 1, written);
 }
 
 int http_outbox_reserve(struct http_outbox *outbox, size_t bytes, char **room)

@@ -87,9 +87,22 @@ static char *put_status(char *at, int status)
     return PUT(at, " Unknown\r\n");
 }
 
+static char *put_framing(char *at, const struct http_response *response)
+{
+    if (response->status < 200 || response->status == 204)
+        return at;
+    if (response->framing == HTTP_FRAMED_BY_CHUNKS)
+        return PUT(at, "Transfer-Encoding: chunked\r\n");
+    if (response->framing == HTTP_FRAMED_BY_CLOSE)
+        return at;
+    at = PUT(at, "Content-Length: ");
+    at = put_number(at, response->body_bytes);
+    return PUT(at, "\r\n");
+}
+
 size_t http_response_head_bound(const struct http_response *response)
 {
-    enum { FIXED_BYTES = 256 }; /* status line, Date, Content-Length, Connection, empty line */
+    enum { FIXED_BYTES = 256 }; /* status line, Date, framing, Connection, empty line */
     return FIXED_BYTES + (response->content_type != NULL ? strlen(response->content_type) : 0) +
            (response->fields != NULL ? strlen(response->fields) : 0);
 }
@@ -104,11 +117,7 @@ size_t http_response_head(char *head, const struct http_response *response,
         at = put(at, response->content_type, strlen(response->content_type));
         at = PUT(at, "\r\n");
     }
-    if (response->status >= 200 && response->status != 204) {
-        at = PUT(at, "Content-Length: ");
-        at = put_number(at, response->body_bytes);
-        at = PUT(at, "\r\n");
-    }
+    at = put_framing(at, response);
     if (persistence == HTTP_CLOSES)
         at = PUT(at, "Connection: close\r\n");
     else if (persistence == HTTP_PERSISTS_EXPLICITLY)

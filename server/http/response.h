@@ -18,6 +18,13 @@
                         row(503, "Service Unavailable") row(504, "Gateway Timeout")              \
                             row(505, "HTTP Version Not Supported")
 
+/* How a reader knows where the content ends (RFC 9112, section 6.3). */
+enum http_framing {
+    HTTP_FRAMED_BY_LENGTH, /* Content-Length */
+    HTTP_FRAMED_BY_CHUNKS, /* Transfer-Encoding: chunked */
+    HTTP_FRAMED_BY_CLOSE,  /* by the end of the connection */
+};
+
 /* Everything in it is the caller's and is copied before the answering call returns. */
 struct http_response {
     int status;
@@ -25,6 +32,7 @@ struct http_response {
     const char *fields;       /* further field lines, each ended by CRLF; or NULL */
     const void *body;
     size_t body_bytes;
+    enum http_framing framing; /* of an answer that streams; http_exchange_stream sets it */
 };
 
 /* How the connection goes on, which the head must say (RFC 9112, section 9.3). */

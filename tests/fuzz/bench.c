@@ -160,8 +160,86 @@ static void forget_copy(struct bench_record *record)
     record->copy = NULL;
 }
 
+/* ------------------------------------------------------------------ a route that streams */
+
+/* All of it has been sent. */
+static void note_streamed(struct bench_record *record)
+{
+    record->answered = 1;
+    record->exchange = NULL;
+    record->status = 200;
+    record->body_bytes = record->copy_bytes;
+    record->body_hash = hash_body(record->copy, record->copy_bytes);
+    note_life(record->peer);
+    forget_copy(record);
+}
+
+static void note_lost(struct bench_record *record)
+{
+    record->abandoned = 1;
+    record->exchange = NULL;
+    forget_copy(record);
+}
+
+/* A drain ends a stream with all that was sent. */
+static void on_stream_abandoned(void *data)
+{
+    struct bench_record *record = data;
+    FUZZ_CHECK(record->answered + record->abandoned == 0);
+    if (the_bench.server.draining) {
+        note_streamed(record);
+        the_bench.uv.current = record->peer; /* what is behind it is taken in next */
+    } else {
+        note_lost(record);
+    }
+}
+
+static void stream_handler(struct http_exchange *exchange, void *context)
+{
+    struct bench_record *record = record_of(exchange);
+    const struct http_response head = {.status = 200, .content_type = "text/event-stream"};
+    (void)context;
+    record->deferred = true;
+    record->kind = BENCH_STREAM;
+    if (!http_exchange_stream(exchange, &head, on_stream_abandoned, record))
+        note_streamed(record);
+}
+
+static void send_piece(struct bench_record *record, size_t length)
+{
+    enum { WAITING_MAX = 60000 };
+    record->copy = unwatched_realloc(record->copy, record->copy_bytes + length);
+    memcpy(record->copy + record->copy_bytes, big, length);
+    record->copy_bytes += length;
+    ssize_t waiting = http_exchange_write(record->exchange, big, length);
+    FUZZ_CHECK(waiting <= 2 * BENCH_BIG_BYTES);
+    if (waiting > WAITING_MAX) {
+        record->cut = true;
+        http_exchange_cut(record->exchange);
+    }
+    note_life(record->peer);
+    if (waiting < 0 || record->cut)
+        note_lost(record);
+}
+
+static void answer_stream(struct bench_record *record)
+{
+    static const size_t lengths[] = {5, 3000, BENCH_BIG_BYTES};
+    struct http_exchange *exchange = record->exchange;
+    if (record->pieces < sizeof lengths / sizeof *lengths) {
+        send_piece(record, lengths[record->pieces++]);
+        return;
+    }
+    note_streamed(record);
+    http_exchange_end(exchange);
+}
+
 static void answer_record(struct bench_record *record)
 {
+    if (record->kind == BENCH_STREAM) {
+        answer_stream(record);
+        return;
+    }
     if (record->kind == BENCH_SLOW_ECHO)
         answer_bytes(record->exchange, record->copy, record->copy_bytes);
     else if (record->kind == BENCH_SLOW_BIG)
@@ -238,6 +316,7 @@ static const struct http_route routes[] = {
     {"/slow-echo", BOTH, slow_echo_handler, NULL, ""},
     {"/slow-big", GET, slow_big_handler, NULL, ""},
     {"/inner", GET, inner_handler, NULL, ""},
+    {"/stream", GET, stream_handler, NULL, ""},
     {"/chain", GET, chain_handler, NULL, ""},
 };
 
@@ -333,12 +412,17 @@ void bench_check_end(const struct bench *bench)
     }
 }
 
-static void check_response(const struct bench_record *record, const struct response *response)
+static void check_response(const struct bench_record *record, struct response *response)
 {
+    static char joined[2 * BENCH_BIG_BYTES];
     FUZZ_CHECK(response->status == record->status);
-    FUZZ_CHECK(response->announced_bytes == record->body_bytes || record->status == 204);
+    FUZZ_CHECK(response->streams == (record->kind == BENCH_STREAM));
+    FUZZ_CHECK(response->announced_bytes == record->body_bytes || record->status == 204 ||
+               response->streams);
     if (record->head_only)
         return;
+    if (response->chunked)
+        responses_unchunk(response, joined);
     FUZZ_CHECK(response->body_bytes == record->body_bytes);
     FUZZ_CHECK(hash_body(response->body, response->body_bytes) == record->body_hash);
 }
@@ -360,7 +444,11 @@ void bench_check_stream(const struct bench *bench, const struct fake_peer *peer,
     bool more = true;
     for (size_t i = 0; i < bench->record_count && more; i++) {
         const struct bench_record *record = &bench->records[i];
-        if (record->peer != peer || record->answered == 0)
+        if (record->peer != peer)
+            continue;
+        if (record->kind == BENCH_STREAM && record->abandoned)
+            return; /* there is a part of it, and then nothing more */
+        if (record->answered == 0)
             continue;
         FUZZ_CHECK(!response.closes);
         more = check_record(record, &response, &stream);

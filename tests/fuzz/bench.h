@@ -13,7 +13,9 @@
  *     /slow-echo   defers, and echoes then
  *     /slow-big    defers, and answers more than any buffer takes then
  *     /inner       defers, and answers before it returns
- *     /chain       defers; if it is abandoned, all others that wait are answered there and then
+ *     /stream      streams three pieces, the last more than any buffer takes; bench_answer sends
+ * the next of them, and then the end, or gives up on a peer that takes too little /chain defers; if
+ * it is abandoned, all others that wait are answered there and then
  *
  * Other paths get the router's answers. */
 #ifndef OFFLOOP_TESTS_FUZZ_BENCH_H
@@ -24,7 +26,14 @@
 
 enum { BENCH_RECORDS = 4096, BENCH_INPUT_MAX = 32 * 1024, BENCH_BIG_BYTES = 70000 };
 
-enum bench_kind { BENCH_AT_ONCE, BENCH_SLOW, BENCH_SLOW_ECHO, BENCH_SLOW_BIG, BENCH_CHAIN };
+enum bench_kind {
+    BENCH_AT_ONCE,
+    BENCH_SLOW,
+    BENCH_SLOW_ECHO,
+    BENCH_SLOW_BIG,
+    BENCH_STREAM,
+    BENCH_CHAIN
+};
 
 /* One request and what became of it. */
 struct bench_record {
@@ -33,8 +42,10 @@ struct bench_record {
     uint64_t request_hash;          /* of all that a handler can see of it */
     enum bench_kind kind;
     bool head_only, deferred;
-    unsigned char *copy; /* the content, for /slow-echo */
+    unsigned char *copy; /* the content, for /slow-echo; what has been sent, for /stream */
     size_t copy_bytes;
+    unsigned pieces; /* sent by /stream */
+    bool cut;        /* /stream gave up on its peer */
     unsigned answered, abandoned;
     int status;
     size_t body_bytes;

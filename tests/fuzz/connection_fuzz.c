@@ -115,12 +115,15 @@ static void check_now(void)
 static bool is_excused(const struct fake_peer *peer)
 {
     bool left = peer->broken || peer->ending == UV_ECONNRESET;
-    bool abandoned = false;
-    for (size_t i = 0; i < run.bench->record_count; i++)
-        abandoned |= run.bench->records[i].peer == peer && run.bench->records[i].abandoned;
+    bool abandoned = false, cut = false;
+    for (size_t i = 0; i < run.bench->record_count; i++) {
+        const struct bench_record *record = &run.bench->records[i];
+        abandoned |= record->peer == peer && record->abandoned;
+        cut |= record->peer == peer && record->cut;
+    }
     bool stalled =
         peer->lost > 0 && peer->closed_ms - peer->progress_ms >= run.limits.write_timeout_ms;
-    return left || stalled || run.is_cut || allocation_has_failed() ||
+    return left || stalled || cut || run.is_cut || allocation_has_failed() ||
            (abandoned && peer->ended); /* it left while it had something to wait for */
 }
 

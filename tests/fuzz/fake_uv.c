@@ -591,10 +591,15 @@ size_t uv_stream_get_write_queue_size(const uv_stream_t *stream)
 int uv_try_write(uv_stream_t *stream, const uv_buf_t buffers[], unsigned int count)
 {
     struct fake_peer *peer = peer_of(stream);
-    FUZZ_CHECK(count == 1 && !has_flag(stream, IS_CLOSING));
+    ssize_t taken = 0, last = 0;
+    FUZZ_CHECK(count > 0 && !has_flag(stream, IS_CLOSING));
     if (stream->write_queue_size > 0)
         return UV_EAGAIN;
-    return (int)peer_take(fake_of(stream->loop), peer, &buffers[0]);
+    for (unsigned i = 0; i < count && (i == 0 || last == (ssize_t)buffers[i - 1].len); i++) {
+        last = peer_take(fake_of(stream->loop), peer, &buffers[i]);
+        taken += last > 0 ? last : 0;
+    }
+    return (int)(taken > 0 ? taken : last);
 }
 
 int uv_write(uv_write_t *request, uv_stream_t *stream, const uv_buf_t buffers[], unsigned int count,

@@ -61,6 +61,11 @@ static void take_field(const char *line, const char *end, struct response *respo
         ++*dates;
     if (is_field(line, end, "Connection: close") && end - line == 17)
         response->closes = true;
+    if (is_field(line, end, "Transfer-Encoding: ")) {
+        FUZZ_CHECK(end - line == 26 && memcmp(line + 19, "chunked", 7) == 0);
+        ++*lengths;
+        response->chunked = response->streams = true;
+    }
     if (is_field(line, end, "Content-Length: ")) {
         ++*lengths;
         response->announced_bytes = read_number(colon + 2, end);
@@ -78,12 +83,63 @@ static const char *take_head(const char *at, const char *end, struct response *r
     take_status(line, stop, response);
     for (line = stop + 2; (stop = line_end(line, end)) != NULL; line = stop + 2) {
         if (stop == line) {
-            FUZZ_CHECK(dates == 1 && lengths == (response->status == 204 ? 0 : 1));
+            response->streams |= response->status != 204 && lengths == 0 && response->closes;
+            bool has_length = response->status != 204 && (response->chunked || !response->streams);
+            FUZZ_CHECK(dates == 1 && lengths == has_length);
             return stop + 2;
         }
         take_field(line, stop, response, &dates, &lengths);
     }
     return NULL;
+}
+
+/* A chunk: its size line is read; returns where its bytes begin, or NULL if not all of it has come.
+ */
+static const char *take_chunk(const char *at, const char *end, size_t *size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *stop = line_end(at, end);
+    *size = 0;
+    if (stop == NULL)
+        return NULL;
+    FUZZ_CHECK(stop > at && stop - at <= 8 && (*at != '0' || stop - at == 1));
+    for (; at < stop; at++) {
+        const char *digit = memchr(digits, *at, 16);
+        FUZZ_CHECK(digit != NULL);
+        *size = *size * 16 + (size_t)(digit - digits);
+    }
+    if ((size_t)(end - stop) < 2 + *size + 2)
+        return NULL;
+    FUZZ_CHECK(memcmp(stop + 2 + *size, "\r\n", 2) == 0);
+    return stop + 2;
+}
+
+/* So many bytes do the chunks take, or 0 if not all of them have come. */
+static size_t chunked_length(const char *body, const char *end)
+{
+    size_t size = 1;
+    const char *at = body;
+    while (size > 0) {
+        const char *bytes = take_chunk(at, end, &size);
+        if (bytes == NULL)
+            return 0;
+        at = bytes + size + 2;
+    }
+    return (size_t)(at - body);
+}
+
+void responses_unchunk(struct response *response, char *to)
+{
+    const char *at = response->body, *end = at + response->body_bytes;
+    size_t size, length = 0;
+    while (at < end) {
+        at = take_chunk(at, end, &size);
+        memcpy(to + length, at, size);
+        length += size;
+        at += size + 2;
+    }
+    response->body = to;
+    response->body_bytes = length;
 }
 
 bool responses_next(struct responses *stream, bool head_only, struct response *response)
@@ -98,6 +154,10 @@ bool responses_next(struct responses *stream, bool head_only, struct response *r
     const char *end = stream->left > 0 ? stream->at + stream->left : NULL;
     const char *body = end != NULL ? take_head(stream->at, end, response) : NULL;
     size_t expected = head_only ? 0 : response->announced_bytes;
+    if (body != NULL && response->streams && !head_only)
+        expected = response->chunked ? chunked_length(body, end) : (size_t)(end - body);
+    if (body != NULL && response->chunked && !head_only && expected == 0)
+        return false;
     if (body == NULL || (size_t)(end - body) < expected)
         return false;
     response->body = body;

@@ -114,7 +114,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         return;
     }
     client->input_bytes += (size_t)length;
-    cut_answers(client);
+    if (!client->raw)
+        cut_answers(client);
 }
 
 static void on_connected(uv_connect_t *connect, int status)

@@ -36,6 +36,7 @@ struct client {
     unsigned answer_count;
     unsigned writes; /* not yet taken by the socket */
     bool head_only;  /* answers have no content, for they answer HEAD */
+    bool raw;        /* what comes is not cut into answers, but stays in `input` */
     bool deaf;       /* reads nothing */
     bool connected;
     bool ended; /* by the server, or by an error */
