@@ -6,7 +6,7 @@
 
 /* kind, name, whether it has a number. `timer` is nobody: the loop's list of timers waits, and no
  * thread. */
-#define LANE_KINDS(row) \
+#define LANE_KINDS(row)                                                         \
     row(NONE, "none") row(LOOP, "loop") row(POOL, "pool") row(WORKER, "worker") \
         row(CHILD, "child") row(TIMER, "timer")
 

@@ -1,14 +1,15 @@
 /* loop_monitor.h – every turn of the event loop, measured from inside.
  *
- * A *block* is the time in which the loop does not poll: from the return of one poll to the entry of
- * the next. All that was ready meanwhile had to wait for its end, so blocks are what everybody's
- * delay is made of. The monitor measures each of them, from prepare, check and uv_metrics_idle_time,
- * and enters into the recording: turns, busy and idle time, event loop lag, and stalls with those
- * who waited.
+ * A *block* is the time in which the loop does not poll: from the return of one poll to the entry
+ * of the next. All that was ready meanwhile had to wait for its end, so blocks are what everybody's
+ * delay is made of. The monitor measures each of them, from prepare, check and
+ * uv_metrics_idle_time, and enters into the recording: turns, busy and idle time, event loop lag,
+ * and stalls with those who waited.
  *
- * Lag is what a timer that is due every 10 ms would suffer. There is no such timer: one that sits on
- * the loop it measures sees a freeze of three seconds as one late tick (coordinated omission). The
- * ticks that a block has swallowed are entered one by one when it ends, each with its own delay.
+ * Lag is what a timer that is due every 10 ms would suffer. There is no such timer: one that sits
+ * on the loop it measures sees a freeze of three seconds as one late tick (coordinated omission).
+ * The ticks that a block has swallowed are entered one by one when it ends, each with its own
+ * delay.
  *
  * All functions are called on the loop's thread. */
 #ifndef OFFLOOP_OBSERVE_LOOP_MONITOR_H
@@ -39,14 +40,14 @@ struct loop_monitor {
     void (*on_closed)(void *data);
     void *on_closed_data;
 
-    bool polling;         /* between prepare and check */
-    uint64_t prepared_ns; /* when the last poll was entered */
-    uint64_t began_ns;    /* the present block; known from check on */
-    uint64_t idle_ns;     /* uv_metrics_idle_time at the last check */
-    uint64_t tick_ns;     /* the next tick of the lag that is to be accounted for */
-    uint64_t stamp_ns;    /* when a request was last seen */
+    bool polling;                   /* between prepare and check */
+    uint64_t prepared_ns;           /* when the last poll was entered */
+    uint64_t began_ns;              /* the present block; known from check on */
+    uint64_t idle_ns;               /* uv_metrics_idle_time at the last check */
+    uint64_t tick_ns;               /* the next tick of the lag that is to be accounted for */
+    uint64_t stamp_ns;              /* when a request was last seen */
     uint64_t worst_ns, worst_at_ns; /* the longest block of about the last second */
-    uint64_t trips;       /* on the loop, before the present block */
+    uint64_t trips;                 /* on the loop, before the present block */
 
     bool catching_up;
     unsigned quiet_turns;

@@ -1,7 +1,7 @@
 /* names.h – what the numbers of a recording stand for.
  *
- * A recording has no pointers and knows no strategy: it counts in rows. Who puts the server together
- * says what the rows are called. */
+ * A recording has no pointers and knows no strategy: it counts in rows. Who puts the server
+ * together says what the rows are called. */
 #ifndef OFFLOOP_OBSERVE_NAMES_H
 #define OFFLOOP_OBSERVE_NAMES_H
 

@@ -24,7 +24,8 @@ int recordings_init(struct recordings *recordings, unsigned count)
     recordings->fd = memfd_create("offloop recordings", MFD_CLOEXEC);
     if (recordings->fd < 0)
         return -errno;
-    int rc = ftruncate(recordings->fd, (off_t)(count * sizeof *recordings->table)) == 0 ? 0 : -errno;
+    int rc =
+        ftruncate(recordings->fd, (off_t)(count * sizeof *recordings->table)) == 0 ? 0 : -errno;
     if (rc == 0)
         rc = map(recordings);
     if (rc != 0) {
@@ -64,11 +65,8 @@ void recording_begin(struct recording *recording, uint64_t epoch_ns)
 {
     for (size_t i = 0; i < RECORDING_WORKS; i++)
         settle_work(&recording->works[i]);
-    for (size_t i = 0; i < LANE_COUNT; i++) {
-        /* a lane that was never used is in a page that should stay untouched */
-        if (atomic_load(&recording->lanes[i].trip) != 0)
-            atomic_store(&recording->lanes[i].trip, 0);
-    }
+    for (size_t i = 0; i < LANE_COUNT; i++)
+        atomic_store(&recording->lanes[i].trip, 0);
     counter_set(&recording->epoch_ns, epoch_ns);
     counter_set(&recording->connections, 0);
     counter_set(&recording->watch.blocked_since_ns, 0);
@@ -186,7 +184,7 @@ void recording_deliver(struct recording *recording, const struct trip *trip,
         record_legs(&work->legs, trip);
     if (trip->started_ns != 0 && index >= 0) {
         counter_add(&recording->lanes[index].trips, 1);
-        record_legs(&recording->lanes[index].legs, trip);
+        record_legs(&recording->lane_legs[index], trip);
     }
     struct trace_record record = describe(trip, TRACE_TRIP);
     record.outcome = (uint8_t)outcome;

@@ -21,8 +21,8 @@
 #include "server/observe/trace.h"
 
 enum {
-    RECORDING_WORKS = 12,  /* strategies, then sources */
-    RECORDING_ROUTES = 8,  /* the last one is for everything that has no route */
+    RECORDING_WORKS = 12,   /* strategies, then sources */
+    RECORDING_ROUTES = 8,   /* the last one is for everything that has no route */
     RECORDING_CELLS = 2048, /* of the loop strip */
     RECORDING_CELL_MS = 50,
 };
@@ -42,10 +42,9 @@ struct work_record {
 
 /* What a lane is doing. `trip` is written last and says whether the rest holds. */
 struct lane_record {
-    _Atomic uint64_t trip; /* 0: idle */
+    _Atomic uint64_t trip;                  /* 0: idle */
     struct counter since_ns, subject, size; /* subject: work, kernel << 8 */
     struct counter trips, busy_ns;
-    struct leg_record legs;
 };
 
 struct route_record {
@@ -67,9 +66,9 @@ struct loop_record {
 
 /* The loop, seen from outside; see watchdog.h. */
 struct watch_record {
-    struct counter sampled_ns;  /* when it was last looked at */
-    struct counter progress_ns; /* when it was last seen to poll */
-    struct counter blocked_since_ns; /* 0: it is not blocked */
+    struct counter sampled_ns;             /* when it was last looked at */
+    struct counter progress_ns;            /* when it was last seen to poll */
+    struct counter blocked_since_ns;       /* 0: it is not blocked */
     struct counter cells[RECORDING_CELLS]; /* (index + 1) << 16 | busy share in 1/10000 */
 };
 
@@ -84,6 +83,7 @@ struct recording {
     struct work_record works[RECORDING_WORKS];
     struct route_record routes[RECORDING_ROUTES];
     struct lane_record lanes[LANE_COUNT];
+    struct leg_record lane_legs[LANE_COUNT]; /* apart: pages that are not used stay untouched */
     struct trace trace;
 };
 

@@ -1,8 +1,8 @@
 /* trace.h – the last things that happened, in a ring that one thread writes and others read.
  *
- * The writer never waits and never fails: it overwrites what is oldest. A reader has a cursor of its
- * own and learns how many records it has missed. The ring is meant for shared memory; zero-filled
- * memory is an empty one.
+ * The writer never waits and never fails: it overwrites what is oldest. A reader has a cursor of
+ * its own and learns how many records it has missed. The ring is meant for shared memory;
+ * zero-filled memory is an empty one.
  *
  * Every slot carries the number of its record, which is zero while the record is being written: a
  * reader takes the number before and after the copy (a sequence lock for each slot). */

@@ -19,8 +19,8 @@ static void close_cells(struct watchdog *watchdog, uint64_t idle_ns, uint64_t no
         return;
     uint64_t all_ns = now_ns - watchdog->cell_at_ns, idle = idle_ns - watchdog->cell_idle_ns;
     uint64_t share = idle >= all_ns ? 0 : (all_ns - idle) * 10000 / all_ns;
-    uint64_t first = cell - watchdog->cell > RECORDING_CELLS ? cell - RECORDING_CELLS
-                                                             : watchdog->cell;
+    uint64_t first =
+        cell - watchdog->cell > RECORDING_CELLS ? cell - RECORDING_CELLS : watchdog->cell;
     for (uint64_t i = first; i < cell; i++)
         counter_set(&watch->cells[i % RECORDING_CELLS], (i + 1) << 16 | share);
     watchdog->cell = cell;

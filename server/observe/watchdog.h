@@ -1,9 +1,9 @@
 /* watchdog.h – the loop, seen from a thread of its own, so also while it is blocked.
  *
  * Every 25 ms the thread looks whether the loop has polled since. It enters into the recording how
- * busy each 50 ms were (the loop strip) and since when the loop is blocked, and tells what blocks it
- * while it does, and who waited when it is over. It never touches the loop: it reads libuv's idle
- * time, which is made to be read from other threads, and the recording. */
+ * busy each 50 ms were (the loop strip) and since when the loop is blocked, and tells what blocks
+ * it while it does, and who waited when it is over. It never touches the loop: it reads libuv's
+ * idle time, which is made to be read from other threads, and the recording. */
 #ifndef OFFLOOP_OBSERVE_WATCHDOG_H
 #define OFFLOOP_OBSERVE_WATCHDOG_H
 
@@ -34,7 +34,7 @@ struct watchdog {
     bool ends;
 
     /* The thread's. */
-    uint64_t idle_ns, turns, progress_ns; /* when last looked at */
+    uint64_t idle_ns, turns, progress_ns;    /* when last looked at */
     uint64_t cell, cell_idle_ns, cell_at_ns; /* the last one that was closed */
     uint64_t cursor;                         /* in the trace */
     bool told;

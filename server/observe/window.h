@@ -1,7 +1,7 @@
 /* window.h – what a histogram has seen in about the last ten seconds.
  *
- * Histograms only grow. A window keeps readings of one, two seconds apart, and takes the oldest from
- * the newest. One that nothing is recorded in costs no memory. On the observer's thread. */
+ * Histograms only grow. A window keeps readings of one, two seconds apart, and takes the oldest
+ * from the newest. One that nothing is recorded in costs no memory. On the observer's thread. */
 #ifndef OFFLOOP_OBSERVE_WINDOW_H
 #define OFFLOOP_OBSERVE_WINDOW_H
 

@@ -1,0 +1,236 @@
+/* survey.c – see survey.h. */
+#include "server/observe/survey.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum { LOOKS_PER_STATS = 10, LOOKS_PER_STEP = WINDOW_STEP_MS / 100, AWAY_MS = 30 };
+
+static const uint64_t MS = 1000000;
+
+double survey_ms(const struct survey *survey, uint64_t ns)
+{
+    return ((double)ns - (double)survey->epoch_ns) / (double)MS;
+}
+
+double survey_cell(const struct survey_member *member, uint64_t cell)
+{
+    uint64_t value = counter_get(&member->recording->watch.cells[cell % RECORDING_CELLS]);
+    return value >> 16 == cell + 1 ? (double)(value & 0xffff) / 10000.0 : -1.0;
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+static void look_at_block(struct survey_member *member, uint64_t now_ns)
+{
+    const struct watch_record *watch = &member->recording->watch;
+    uint64_t progress_ns = counter_get(&watch->progress_ns);
+    uint64_t since_ns = counter_get(&watch->blocked_since_ns);
+    uint64_t away_ns = now_ns > progress_ns ? now_ns - progress_ns : 0;
+    member->lag_ns =
+        away_ns > AWAY_MS * MS ? away_ns : counter_get(&member->recording->loop.turn_ns);
+    member->blocked_ns = since_ns != 0 && now_ns > since_ns ? now_ns - since_ns : 0;
+    member->has_culprit = recording_lane(member->recording, 0, &member->culprit);
+}
+
+/* While the loop does not come back it counts nothing, but it is busy. */
+static void look_at_utilization(struct survey_member *member)
+{
+    const struct loop_record *loop = &member->recording->loop;
+    uint64_t busy_ns = counter_get(&loop->busy_ns), idle_ns = counter_get(&loop->idle_ns);
+    double busy = (double)(busy_ns - member->busy_ns), idle = (double)(idle_ns - member->idle_ns);
+    member->busy_ns = busy_ns;
+    member->idle_ns = idle_ns;
+    if (member->blocked_ns > 0)
+        member->utilization = 1.0;
+    else
+        member->utilization = busy + idle > 0 ? busy / (busy + idle) : 0.0;
+}
+
+static void look_at_cells(struct survey_member *member, uint64_t now_ns)
+{
+    uint64_t epoch_ns = counter_get(&member->recording->epoch_ns);
+    uint64_t sampled_ns = counter_get(&member->recording->watch.sampled_ns);
+    uint64_t last_ns = sampled_ns < now_ns ? sampled_ns : now_ns;
+    uint64_t end = last_ns > epoch_ns ? (last_ns - epoch_ns) / (RECORDING_CELL_MS * MS) : 0;
+    member->first_cell = member->next_cell;
+    if (end > member->first_cell + RECORDING_CELLS / 2)
+        member->first_cell = end - RECORDING_CELLS / 2;
+    if (end > member->next_cell)
+        member->next_cell = end;
+}
+
+/* ------------------------------------------------------------------ the trace */
+
+/* Bounded, and by id: a job that is out for more than SURVEY_OUTSTANDING others is forgotten. */
+static void follow(struct survey_member *member, const struct trace_record *record)
+{
+    struct survey_outstanding *slot = &member->outstanding[record->id % SURVEY_OUTSTANDING];
+    if (record->kind == TRACE_SUBMITTED)
+        *slot = (struct survey_outstanding){record->id, record->submitted_ns, record->work};
+    else if (record->kind == TRACE_TRIP && slot->id == record->id)
+        slot->id = 0;
+}
+
+static void look_at_trace(struct survey *survey, struct survey_member *member)
+{
+    struct trace_record record;
+    const struct trace *trace = &member->recording->trace;
+    while (trace_read(trace, &member->cursor, &record, &survey->missed)) {
+        follow(member, &record);
+        if (survey->record_count < SURVEY_RECORDS)
+            survey->records[survey->record_count++] =
+                (struct survey_record){member->number, record};
+        else
+            survey->missed++;
+    }
+}
+
+/* ------------------------------------------------------------------ work and requests */
+
+static void look_at_work(struct survey_work *work, const struct work_record *record)
+{
+    /* The later stations first: a job that moves on meanwhile is counted twice, not below zero. */
+    uint64_t delivered = counter_get(&record->delivered);
+    uint64_t unstarted = counter_get(&record->unstarted);
+    uint64_t finished = counter_get(&record->finished);
+    uint64_t started = counter_get(&record->started);
+    work->submitted = counter_get(&record->submitted);
+    work->waiting = work->submitted > started + unstarted ? work->submitted - started - unstarted : 0;
+    work->running = started > finished ? started - finished : 0;
+    work->returning = finished + unstarted > delivered ? finished + unstarted - delivered : 0;
+    for (int i = 0; i < TRIP_OUTCOMES; i++)
+        work->outcomes[i] = counter_get(&record->outcomes[i]);
+    work->oldest_wait_ns = 0;
+}
+
+static bool is_on_lane(const struct survey_member *member, uint64_t id)
+{
+    struct lane_view view;
+    for (int i = 0; i < LANE_COUNT; i++) {
+        if (member->seen[i] && recording_lane(member->recording, i, &view) && view.trip == id)
+            return true;
+    }
+    return false;
+}
+
+static void look_for_oldest(struct survey_member *member, uint64_t now_ns)
+{
+    for (size_t i = 0; i < SURVEY_OUTSTANDING; i++) {
+        const struct survey_outstanding *out = &member->outstanding[i];
+        struct survey_work *work = &member->works[out->work];
+        if (out->id == 0 || work->waiting == 0 || now_ns < out->submitted_ns ||
+            now_ns - out->submitted_ns <= work->oldest_wait_ns || is_on_lane(member, out->id))
+            continue;
+        work->oldest_wait_ns = now_ns - out->submitted_ns;
+    }
+}
+
+static void look_at_works(struct survey *survey, struct survey_member *member)
+{
+    member->in_flight = 0;
+    for (size_t i = 0; i < names_work_count(survey->names); i++) {
+        struct survey_work *work = &member->works[i];
+        look_at_work(work, &member->recording->works[i]);
+        member->in_flight += work->waiting + work->running + work->returning;
+    }
+    for (int i = 0; i < LANE_COUNT; i++) {
+        const struct lane_record *lane = &member->recording->lanes[i];
+        member->seen[i] |= counter_get(&lane->since_ns) != 0;
+    }
+    look_for_oldest(member, survey->now_ns);
+}
+
+static void look_at_requests(struct survey_member *member, uint64_t now_ns)
+{
+    uint64_t requests = counter_get(&member->recording->http.requests);
+    double seconds = (double)(now_ns - member->looked_ns) / 1e9;
+    member->per_second = seconds > 0 ? (double)(requests - member->requests) / seconds : 0;
+    member->requests = requests;
+    member->connections = counter_get(&member->recording->connections);
+    member->looked_ns = now_ns;
+}
+
+/* ------------------------------------------------------------------ members */
+
+static void for_each_window(struct survey_member *member, void (*visit)(struct window *window))
+{
+    visit(&member->lag);
+    visit(&member->waited);
+    for (size_t i = 0; i < RECORDING_ROUTES; i++)
+        visit(&member->durations[i]);
+    for (size_t i = 0; i < RECORDING_WORKS; i++) {
+        visit(&member->works[i].wait);
+        visit(&member->works[i].run);
+        visit(&member->works[i].back);
+    }
+}
+
+static void look_at_member(struct survey *survey, struct survey_member *member)
+{
+    const struct recording *recording = member->recording;
+    uint64_t now_ns = survey->now_ns, sampled_ns = counter_get(&recording->watch.sampled_ns);
+    member->pid = (int)counter_get(&recording->pid);
+    member->alive = member->pid != 0 && now_ns < sampled_ns + SURVEY_ALIVE_MS * MS;
+    look_at_block(member, now_ns);
+    look_at_utilization(member);
+    look_at_cells(member, now_ns);
+    look_at_trace(survey, member);
+    look_at_works(survey, member);
+    look_at_requests(member, now_ns);
+    if (survey->looks % LOOKS_PER_STATS == 1)
+        (void)process_stats_read(member->pid, &member->process);
+    if (survey->looks % LOOKS_PER_STEP == 0)
+        for_each_window(member, window_step);
+}
+
+void survey_look(struct survey *survey)
+{
+    survey->now_ns = trip_clock_ns();
+    survey->looks++;
+    survey->missed = 0;
+    survey->record_count = 0;
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        look_at_member(survey, &survey->members[i]);
+}
+
+static void member_init(struct survey_member *member, const struct recording *recording,
+                        unsigned number)
+{
+    member->recording = recording;
+    member->number = number;
+    member->looked_ns = trip_clock_ns();
+    window_init(&member->lag, &recording->loop.lag);
+    window_init(&member->waited, &recording->loop.waited);
+    for (size_t i = 0; i < RECORDING_ROUTES; i++)
+        window_init(&member->durations[i], &recording->routes[i].duration);
+    for (size_t i = 0; i < RECORDING_WORKS; i++) {
+        const struct leg_record *legs = &recording->works[i].legs;
+        window_init(&member->works[i].wait, &legs->wait);
+        window_init(&member->works[i].run, &legs->run);
+        window_init(&member->works[i].back, &legs->back);
+    }
+}
+
+int survey_init(struct survey *survey, const struct recordings *recordings,
+                const struct names *names, uint64_t epoch_ns)
+{
+    memset(survey, 0, sizeof *survey);
+    survey->names = names;
+    survey->recordings = recordings;
+    survey->epoch_ns = epoch_ns;
+    survey->members = calloc(recordings->count, sizeof *survey->members);
+    if (survey->members == NULL)
+        return UV_ENOMEM;
+    for (unsigned i = 0; i < recordings->count; i++)
+        member_init(&survey->members[i], &recordings->table[i], i);
+    return 0;
+}
+
+void survey_close(struct survey *survey)
+{
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        for_each_window(&survey->members[i], window_close);
+    free(survey->members);
+}
