@@ -54,7 +54,7 @@ static const struct option_row rows[] = {
     {"processes", 0, OPTION_NUMBER, AT(processes), 1, 256, NULL, NULL, "N",
      "child processes; as many as there are cores unless given"},
     {"job-timeout", 0, OPTION_NUMBER, AT(job_timeout), 0, 86400000, "0", NULL, "MS",
-     "after which a child process and its job are killed; 0 for never"},
+     "in which a job must be done, waiting included; then 504; 0 for no limit"},
     {"kernel-program", 0, OPTION_TEXT, AT(kernel_program), 0, 0, NULL, NULL, "FILE",
      "what child processes run (default: offloop-kernel beside this program)"},
     {"allow-crash", 0, OPTION_FLAG, AT(allow_crash), 0, 0, NULL, NULL, NULL,

@@ -28,8 +28,7 @@ static uint64_t start_unix_ms(uint64_t ticks)
     struct timespec up, now;
     clock_gettime(CLOCK_BOOTTIME, &up);
     clock_gettime(CLOCK_REALTIME, &now);
-    int64_t boot_ms =
-        (now.tv_sec - up.tv_sec) * 1000 + (now.tv_nsec - up.tv_nsec) / 1000000;
+    int64_t boot_ms = (now.tv_sec - up.tv_sec) * 1000 + (now.tv_nsec - up.tv_nsec) / 1000000;
     return (uint64_t)boot_ms + ticks_to_us(ticks) / 1000;
 }
 
@@ -39,13 +38,12 @@ static int parse_stat(const char *line, struct process_stats *stats)
 {
     uint64_t user, system, started;
     const char *rest = strrchr(line, ')');
-    int count = rest == NULL ? 0
-                             : sscanf(rest + 1,
-                                      " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
-                                      " %" SCNu64 " %*s %*s %*s %*s %u %*s %" SCNu64
-                                      " %" SCNu64,
-                                      &user, &system, &stats->threads, &started,
-                                      &stats->virtual_bytes);
+    int count = rest == NULL
+                    ? 0
+                    : sscanf(rest + 1,
+                             " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64
+                             " %*s %*s %*s %*s %u %*s %" SCNu64 " %" SCNu64,
+                             &user, &system, &stats->threads, &started, &stats->virtual_bytes);
     if (count != 5)
         return -EBADMSG;
     stats->user_us = ticks_to_us(user);

@@ -9,7 +9,7 @@ struct process_stats {
     uint64_t resident_bytes, virtual_bytes;
     uint64_t user_us, system_us; /* processor time */
     unsigned threads;
-    unsigned descriptors;  /* open ones */
+    unsigned descriptors;     /* open ones */
     uint64_t started_unix_ms; /* wall clock */
 };
 

@@ -97,7 +97,8 @@ static void look_at_work(struct survey_work *work, const struct work_record *rec
     uint64_t finished = counter_get(&record->finished);
     uint64_t started = counter_get(&record->started);
     work->submitted = counter_get(&record->submitted);
-    work->waiting = work->submitted > started + unstarted ? work->submitted - started - unstarted : 0;
+    work->waiting =
+        work->submitted > started + unstarted ? work->submitted - started - unstarted : 0;
     work->running = started > finished ? started - finished : 0;
     work->returning = finished + unstarted > delivered ? finished + unstarted - delivered : 0;
     for (int i = 0; i < TRIP_OUTCOMES; i++)

@@ -1,6 +1,6 @@
-/* survey.h – one look at all recordings, about ten times a second: what is going on, and what is new
- * since the last look. The page, the report and the verdict are all made from it. On the observer's
- * thread. */
+/* survey.h – one look at all recordings, about ten times a second: what is going on, and what is
+ * new since the last look. The page, the report and the verdict are all made from it. On the
+ * observer's thread. */
 #ifndef OFFLOOP_OBSERVE_SURVEY_H
 #define OFFLOOP_OBSERVE_SURVEY_H
 
@@ -35,10 +35,10 @@ struct survey_member {
     bool alive;
 
     /* The loop. */
-    uint64_t lag_ns;        /* how late it is now */
-    double utilization;     /* since the last look, 0 to 1 */
-    uint64_t blocked_ns;    /* since when it has been blocked, as a duration; 0: it is not */
-    bool has_culprit;       /* a trip holds the loop's lane: */
+    uint64_t lag_ns;     /* how late it is now */
+    double utilization;  /* since the last look, 0 to 1 */
+    uint64_t blocked_ns; /* since when it has been blocked, as a duration; 0: it is not */
+    bool has_culprit;    /* a trip holds the loop's lane: */
     struct lane_view culprit;
     struct window lag, waited;
     uint64_t first_cell, next_cell; /* the strip's cells that were completed since the last look */

@@ -10,7 +10,7 @@ const char *trip_outcome_name(enum trip_outcome outcome)
 {
     static const char *const names[TRIP_OUTCOMES] = {
         [TRIP_SUCCEEDED] = "succeeded", [TRIP_CANCELLED] = "cancelled", [TRIP_REFUSED] = "refused",
-        [TRIP_FAILED] = "failed",       [TRIP_LOST] = "lost",
+        [TRIP_FAILED] = "failed",       [TRIP_LOST] = "lost",           [TRIP_EXPIRED] = "expired",
     };
     return names[outcome];
 }

@@ -39,7 +39,8 @@ enum trip_outcome {
     TRIP_CANCELLED, /* because nobody wanted it any more */
     TRIP_REFUSED,   /* it never started: the queue is full, or a lane could not be made */
     TRIP_FAILED,
-    TRIP_LOST, /* with the process that had it */
+    TRIP_LOST,    /* with the process that had it */
+    TRIP_EXPIRED, /* it was not done by its deadline */
     TRIP_OUTCOMES,
 };
 

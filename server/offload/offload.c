@@ -1,8 +1,9 @@
 /* offload.c – the life of a job: admitted, sent, run, brought home, counted.
  *
  * What all strategies share is here, so that a strategy holds only its way of running things:
- * admission (a bounded queue for each), the wait for the calibration, cancellation, the counters,
- * and the order of the end: first every job comes home, then the lanes close. */
+ * admission (a bounded queue for each), the wait for the calibration, the two ways in which a job
+ * becomes unwanted (it is cancelled, or misses its deadline), the counters, and the order of the
+ * end: first every job comes home, then the lanes close. */
 #include "server/offload/offload.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "server/offload/calibration.h"
+#include "server/offload/deadline.h"
 #include "server/offload/strategy.h"
 
 #define STRATEGY_ROW(name)  &strategy_##name,
@@ -34,7 +36,8 @@ struct offload {
     struct desk desks[STRATEGY_COUNT];
     struct calibration calibration;
     struct job_queue uncalibrated; /* they wait for a size */
-    struct job *jobs;              /* all that are out */
+    struct deadlines deadlines;
+    struct job *jobs; /* all that are out */
     bool stopping;
 };
 
@@ -77,44 +80,31 @@ static size_t index_of(const struct strategy *strategy)
     return index;
 }
 
-/* ------------------------------------------------------------------ queues */
-
-void job_queue_push(struct job_queue *queue, struct job *job)
-{
-    job->next = NULL;
-    job->previous = queue->last;
-    if (queue->last != NULL)
-        queue->last->next = job;
-    else
-        queue->first = job;
-    queue->last = job;
-}
-
-void job_queue_remove(struct job_queue *queue, struct job *job)
-{
-    if (job->previous != NULL)
-        job->previous->next = job->next;
-    else
-        queue->first = job->next;
-    if (job->next != NULL)
-        job->next->previous = job->previous;
-    else
-        queue->last = job->previous;
-    job->next = job->previous = NULL;
-}
-
-struct job *job_queue_pop(struct job_queue *queue)
-{
-    struct job *job = queue->first;
-    if (job != NULL)
-        job_queue_remove(queue, job);
-    return job;
-}
-
 /* ------------------------------------------------------------------ on the lane */
+
+/* Whoever says first why the job is to end is right. Returns false if it was said before. Any
+ * thread. */
+static bool unwant(struct job *job, int why)
+{
+    int wanted = 0;
+    return atomic_compare_exchange_strong_explicit(&job->unwanted, &wanted, why,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
+
+/* A lane looks at the clock by itself: on the loop no timer can ring meanwhile, and elsewhere none
+ * could be later than a loop that is busy. */
+static bool is_wanted(struct job *job)
+{
+    if (job->deadline_ns != 0 && trip_clock_ns() >= job->deadline_ns)
+        (void)unwant(job, -ETIMEDOUT);
+    return atomic_load_explicit(&job->unwanted, memory_order_relaxed) == 0;
+}
 
 bool job_begin(struct job *job, struct lane lane)
 {
+    job->error = is_wanted(job) ? 0 : -ECANCELED;
+    if (job->error != 0)
+        return false;
     trip_start(&job->trip, lane);
     job->error = kernel_run_init(&job->run, job->kernel, &job->arguments);
     if (job->error != 0)
@@ -124,8 +114,7 @@ bool job_begin(struct job *job, struct lane lane)
 
 bool job_step(struct job *job, uint64_t budget)
 {
-    return !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
-           kernel_run_step(&job->run, budget);
+    return is_wanted(job) && kernel_run_step(&job->run, budget);
 }
 
 void job_end(struct job *job)
@@ -174,6 +163,7 @@ static void stop_lanes(struct offload *offload)
             strategies[i]->stop(offload->desks[i].lanes);
         offload->desks[i].started = false;
     }
+    deadlines_close(&offload->deadlines);
 }
 
 static void go_home(struct job *job, enum trip_outcome outcome, int error)
@@ -188,11 +178,19 @@ static void go_home(struct job *job, enum trip_outcome outcome, int error)
     counters->refused += outcome == TRIP_REFUSED;
     counters->failed += outcome == TRIP_FAILED;
     counters->lost += outcome == TRIP_LOST;
+    counters->expired += outcome == TRIP_EXPIRED;
     counters->dropped += outcome == TRIP_SUCCEEDED && job->owner == NULL;
     list_remove(offload, job);
+    deadlines_remove(&offload->deadlines, job);
     job->done(job);
     if (offload->stopping && offload->jobs == NULL)
         stop_lanes(offload);
+}
+
+static void go_home_unwanted(struct job *job)
+{
+    bool late = atomic_load_explicit(&job->unwanted, memory_order_relaxed) == -ETIMEDOUT;
+    go_home(job, late ? TRIP_EXPIRED : TRIP_CANCELLED, late ? -ETIMEDOUT : -ECANCELED);
 }
 
 void job_deliver(struct job *job, int error)
@@ -202,7 +200,7 @@ void job_deliver(struct job *job, int error)
     if (final == 0)
         go_home(job, TRIP_SUCCEEDED, 0);
     else if (final == -ECANCELED)
-        go_home(job, TRIP_CANCELLED, final);
+        go_home_unwanted(job);
     else if (final == -EPIPE)
         go_home(job, TRIP_LOST, final);
     else
@@ -270,14 +268,29 @@ static struct trip_subject subject_of(const struct job *job)
     };
 }
 
+static void set_deadline(struct offload *offload, struct job *job)
+{
+    uint64_t most_ms = offload->options.job_timeout_ms;
+    if (most_ms > 0 && (job->timeout_ms == 0 || job->timeout_ms > most_ms))
+        job->timeout_ms = most_ms;
+    job->due.kept = false;
+    job->deadline_ns = 0;
+    if (job->timeout_ms == 0)
+        return;
+    job->deadline_ns = job->trip.submitted_ns + job->timeout_ms * 1000000u;
+    deadlines_add(&offload->deadlines, job);
+}
+
 void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job)
 {
     job->offload = offload;
     job->strategy = strategy;
     trip_submit(&job->trip, offload->options.recording, subject_of(job));
     job->next = job->previous = NULL;
-    atomic_init(&job->cancelled, false);
+    job->problem[0] = '\0';
+    atomic_init(&job->unwanted, 0);
     list_insert(offload, job);
+    set_deadline(offload, job);
     offload->desks[index_of(strategy)].counters.submitted++;
     job->unsized = job->ms > 0;
     if (job->unsized && !offload->calibration.ready) {
@@ -289,17 +302,27 @@ void offload_submit(struct offload *offload, const struct strategy *strategy, st
     send_out(offload, job);
 }
 
-void offload_cancel(struct job *job)
+static void withdraw(struct job *job, int why)
 {
     struct offload *offload = job->offload;
-    if (atomic_exchange_explicit(&job->cancelled, true, memory_order_relaxed))
+    if (!unwant(job, why))
         return;
     if (job->unsized) {
         job_queue_remove(&offload->uncalibrated, job);
-        go_home(job, TRIP_CANCELLED, -ECANCELED);
+        go_home_unwanted(job);
     } else if (job->strategy->cancel != NULL) {
         job->strategy->cancel(offload->desks[index_of(job->strategy)].lanes, job);
     }
+}
+
+void offload_cancel(struct job *job)
+{
+    withdraw(job, -ECANCELED);
+}
+
+static void on_due(struct job *job)
+{
+    withdraw(job, -ETIMEDOUT);
 }
 
 void job_close(struct job *job)
@@ -322,6 +345,7 @@ int offload_new(struct offload **offload, uv_loop_t *loop, const struct offload_
         free(made);
         return rc;
     }
+    deadlines_init(&made->deadlines, loop, on_due);
     *offload = made;
     return 0;
 }

@@ -17,19 +17,28 @@ struct uv_loop_s;
 struct offload;
 struct strategy;
 
+/* A job's place among those with a deadline, see deadline.c. */
+struct deadline_links {
+    struct job *child, *next, *previous;
+    bool kept;
+};
+
 /* The caller owns the memory and keeps it until `done` was called. */
 struct job {
     /* Set by the caller. */
     const struct kernel *kernel;
     struct kernel_arguments arguments;
     uint64_t ms; /* above 0: the size is whatever takes about this long, see calibration.h */
+    /* How long after it was submitted it may come home; 0: as long as --job-timeout says. Whichever
+     * is shorter counts, and stands here in `done`. */
+    uint64_t timeout_ms;
     void (*done)(struct job *job);
     void *owner; /* the caller's; NULL once nobody waits for the result */
 
     /* Valid in `done`. */
     enum trip_outcome outcome; /* succeeded: `result` is there until job_close */
-    int error;                 /* a negative errno when it failed or was refused */
-    char problem[160];         /* what happened, when it was lost */
+    int error;                 /* a negative errno, unless it succeeded */
+    char problem[160];         /* what happened, when it was lost; "" if there is nothing to say */
     struct kernel_result result;
     struct trip trip;
     const struct strategy *strategy;
@@ -41,8 +50,11 @@ struct job {
     struct kernel_run run;       /* between job_begin and job_end */
     uint64_t slice_units;        /* what fits into a slice, as far as is known */
     void *lane_data;
+    uint64_t deadline_ns; /* by the monotonic clock; 0: none */
+    struct deadline_links due;
     bool unsized; /* it waits for the calibration */
-    atomic_bool cancelled;
+    atomic_int
+        unwanted; /* 0, or why it is to end: -ECANCELED or -ETIMEDOUT, whichever came first */
 };
 
 struct offload_options {
@@ -53,14 +65,15 @@ struct offload_options {
     unsigned slice_ms;       /* how long `sliced` may hold the loop at a time */
     unsigned nice_value;     /* of the threads that compute; 0: as the loop */
     unsigned processes;
-    unsigned job_timeout_ms;     /* after which a child is killed; 0: never */
+    unsigned job_timeout_ms;     /* in which a job must come home; 0: it may take for ever */
     const char *kernel_program;  /* path of offloop-kernel, for the children */
     struct recording *recording; /* where trips are entered, from its first row of works; or NULL */
 };
 
 /* How the jobs of one strategy ended. Written on the loop's thread. */
-#define OFFLOAD_COUNTERS(row) \
-    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(lost) row(dropped)
+#define OFFLOAD_COUNTERS(row)                                                                    \
+    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(lost) row(expired) \
+        row(dropped)
 
 struct offload_counters {
 #define OFFLOAD_COUNTER_MEMBER(name) uint64_t name;
@@ -84,8 +97,9 @@ int offload_new(struct offload **offload, struct uv_loop_s *loop,
 /* Sends the job out. */
 void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job);
 
-/* Nobody wants the result any more: a waiting job ends at once, a running one at its kernel's next
- * step. `done` is called as ever, perhaps before this returns. */
+/* Nobody wants the result any more: a waiting job ends at once, and its place in the queue is free
+ * when this returns; a running one ends at its kernel's next step. `done` is called as ever,
+ * perhaps before this returns. A job that misses its deadline is ended in the same way. */
 void offload_cancel(struct job *job);
 
 /* Cancels all jobs, and closes every lane and handle as soon as all are back. No job may be

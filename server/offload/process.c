@@ -44,7 +44,7 @@ struct child {
     uv_process_t process;
     uv_pipe_t to, from;
     unsigned open_handles; /* of these three */
-    uv_timer_t timer;      /* its rest, the job's time-out, or the grace after a cancellation */
+    uv_timer_t timer;      /* its rest, or the grace after a cancellation */
     unsigned rest_ms;
     struct job *job;
     const char *fault; /* why it was killed; NULL if it died by itself */
@@ -154,7 +154,7 @@ static void on_child_exit(uv_process_t *process, int64_t status, int signal)
     }
     child_end(child);
     if (job != NULL)
-        job_deliver(job, atomic_load(&job->cancelled) ? UV_ECANCELED : UV_EPIPE);
+        job_deliver(job, atomic_load(&job->unwanted) != 0 ? UV_ECANCELED : UV_EPIPE);
 }
 
 /* ------------------------------------------------------------------ what a child says */
@@ -341,11 +341,6 @@ static struct lane lane_of(const struct child *child)
     return (struct lane){.kind = LANE_CHILD, .number = child->number};
 }
 
-static void on_timeout(uv_timer_t *timer)
-{
-    child_kill(timer->data, "ran longer than --job-timeout allows");
-}
-
 static void on_grace_over(uv_timer_t *timer)
 {
     child_kill(timer->data, "did not stop when it was told to");
@@ -370,13 +365,11 @@ static void child_give(struct child *child, struct job *job)
         struct wire_job job;
     } message = {wire_head(WIRE_RUN, sizeof(struct wire_job)),
                  wire_job_from(job->kernel, &job->arguments)};
-    unsigned timeout_ms = child->pool->options.job_timeout_ms;
     child->state = CHILD_BUSY;
     child->job = job;
     job->lane_data = child;
     trip_start(&job->trip, lane_of(child));
-    if (child_tell(child, &message, sizeof message) && timeout_ms > 0)
-        uv_timer_start(&child->timer, on_timeout, timeout_ms, 0);
+    (void)child_tell(child, &message, sizeof message);
 }
 
 static void hand_out(struct processes *pool)

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "server/offload/offload.h"
+#include "server/offload/queue.h"
 
 struct strategy {
     const char *name;
@@ -20,8 +21,8 @@ struct strategy {
      * job_deliver; once each. Returns 0, or a negative UV_E… code: then it did nothing. Mandatory.
      */
     int (*submit)(void *lanes, struct job *job);
-    /* If the job still waits, takes it out of its queue and delivers it, now or soon. Optional: a
-     * strategy without queue has nothing to do, for job->cancelled is already set. */
+    /* If the job still waits, takes it out of its queue and delivers it, before this returns.
+     * Optional: a strategy without queue has nothing to do, for job->unwanted is already set. */
     void (*cancel)(void *lanes, struct job *job);
     /* How many jobs run at the same time; above that they wait. 0: they never wait. Mandatory. */
     unsigned (*width)(const void *lanes);
@@ -36,28 +37,19 @@ struct strategy {
 STRATEGIES(STRATEGY_DECLARE)
 #undef STRATEGY_DECLARE
 
-/* Runs the job's kernel to its end, or until it is cancelled. On the lane's thread. */
+/* Runs the job's kernel to its end, or until it is unwanted. On the lane's thread. */
 void job_run(struct job *job, struct lane lane);
 
-/* The same in pieces. job_begin returns false if the kernel cannot run (job->error says why): then
- * it is over. job_step works for at most `budget` of the kernel's units and returns false when the
- * kernel is done or the job is cancelled: then job_end is due. */
+/* The same in pieces. job_begin returns false if the kernel cannot run, or need not (job->error
+ * says why): then it is over. job_step works for at most `budget` of the kernel's units and returns
+ * false when the kernel is done or the job is unwanted: then job_end is due. */
 bool job_begin(struct job *job, struct lane lane);
 bool job_step(struct job *job, uint64_t budget);
 void job_end(struct job *job);
 
 /* Brings a job home. On the loop's thread. `error` is 0 if it was run (job->error says how that
- * went), or UV_ECANCELED if not, or UV_EPIPE if it was lost with the process that had it
- * (job->problem says how). */
+ * went), or UV_ECANCELED if not (job->unwanted says why), or UV_EPIPE if it was lost with the
+ * process that had it (job->problem says how). */
 void job_deliver(struct job *job, int error);
-
-/* A queue of jobs, linked through next and previous; for one thread, or under a lock. */
-struct job_queue {
-    struct job *first, *last;
-};
-
-void job_queue_push(struct job_queue *queue, struct job *job);
-struct job *job_queue_pop(struct job_queue *queue);              /* NULL when empty */
-void job_queue_remove(struct job_queue *queue, struct job *job); /* which is in it */
 
 #endif

@@ -2,7 +2,8 @@
  *
  * The pool belongs to the process: 4 threads by default, shared with files, DNS and the database of
  * /slow. A few heavy jobs make all of these wait, which is the lesson of this strategy. libuv takes
- * a waiting job back (uv_cancel), but not a running one: that looks at job->cancelled by itself. */
+ * a waiting job back (uv_cancel), but not a running one: that looks at job->unwanted by itself.
+ * What was taken back is still called for later; the job does not wait for that. */
 #include <stdlib.h>
 
 #include "server/observe/pool_lane.h"
@@ -16,7 +17,7 @@ struct threadpool {
 
 struct pool_work {
     uv_work_t work;
-    struct job *job;
+    struct job *job; /* NULL: it was taken back */
     unsigned nice_value;
 };
 
@@ -42,7 +43,8 @@ static void on_after_work(uv_work_t *work, int status)
 {
     struct job *job = ((struct pool_work *)work)->job;
     free(work);
-    job_deliver(job, status);
+    if (job != NULL)
+        job_deliver(job, status);
 }
 
 static int threadpool_submit(void *lanes, struct job *job)
@@ -64,7 +66,10 @@ static void threadpool_cancel(void *lanes, struct job *job)
 {
     (void)lanes;
     struct pool_work *work = job->lane_data;
-    (void)uv_cancel((uv_req_t *)&work->work); /* UV_EBUSY: it runs, and stops at its next step */
+    if (uv_cancel((uv_req_t *)&work->work) != 0)
+        return; /* it runs, and stops at its next step */
+    work->job = NULL;
+    job_deliver(job, UV_ECANCELED);
 }
 
 static unsigned threadpool_width(const void *lanes)

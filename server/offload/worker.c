@@ -188,7 +188,7 @@ static void worker_cancel(void *lanes, struct job *job)
 {
     struct workers *pool = lanes;
     if (job->lane_data != NULL)
-        return; /* a worker has it, and looks at job->cancelled between two steps */
+        return; /* a worker has it, and looks at job->unwanted between two steps */
     job_queue_remove(&pool->waiting, job);
     job_deliver(job, UV_ECANCELED);
 }

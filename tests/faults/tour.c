@@ -278,7 +278,8 @@ static bool all_are_home(const struct answer *answer)
 {
     const struct strategy *strategy;
     for (size_t i = 0; (strategy = strategy_at(i)) != NULL; i++) {
-        static const char *const ends[] = {"succeeded", "cancelled", "refused", "failed", "lost"};
+        static const char *const ends[] = {"succeeded", "cancelled", "refused",
+                                           "failed",    "lost",      "expired"};
         double out = number_of(answer, strategy_name(strategy), "submitted");
         for (size_t end = 0; end < sizeof ends / sizeof *ends; end++)
             out -= number_of(answer, strategy_name(strategy), ends[end]);

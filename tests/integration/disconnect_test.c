@@ -167,7 +167,8 @@ static double jobs_out(const struct answer *health)
         const char *name = strategy_name(strategy_at(i));
         snprintf(path, sizeof path, "jobs/%s/submitted", name);
         out += answer_number(health, path);
-        static const char *const ends[] = {"succeeded", "cancelled", "refused", "failed", "lost"};
+        static const char *const ends[] = {"succeeded", "cancelled", "refused",
+                                           "failed",    "lost",      "expired"};
         for (size_t j = 0; j < sizeof ends / sizeof *ends; j++) {
             snprintf(path, sizeof path, "jobs/%s/%s", name, ends[j]);
             out -= answer_number(health, path);

@@ -235,20 +235,31 @@ static void test_a_crash_costs_one_job(void **state)
     bench_close(bench);
 }
 
-static void test_a_child_that_exceeds_the_time_is_killed(void **state)
+/* A child that obeys when it is told to stop lives on. */
+static void test_a_job_that_exceeds_the_time_is_stopped(void **state)
 {
     (void)state;
     struct bench *bench = bench_open(1, 30, NULL);
-    struct tracked slow;
+    struct tracked slow, after;
+    int before = 0, then = 0;
     submit(bench, &slow, kernel_find("sleep"), FOR_EVER_MS);
+    assert_int_equal(list_children(&before, 1), 1);
     run_until_done(bench, &slow);
-    assert_int_equal(slow.job.outcome, TRIP_LOST);
-    assert_non_null(strstr(slow.job.problem, "--job-timeout"));
+    assert_int_equal(slow.job.outcome, TRIP_EXPIRED);
+    assert_int_equal(slow.job.error, -ETIMEDOUT);
+    assert_string_equal(slow.job.problem, "");
+    assert_true(trip_run_ms(&slow.job.trip) > 0);
+    submit(bench, &after, kernel_find("primes"), 10);
+    run_until_done(bench, &after);
+    assert_int_equal(after.job.outcome, TRIP_SUCCEEDED);
+    assert_int_equal(list_children(&then, 1), 1);
+    assert_int_equal(then, before);
+    job_close(&after.job);
     bench_close(bench);
 }
 
 /* Runs a job on a child that is a shell script. */
-static void run_on_script(const char *script, struct tracked *tracked)
+static void run_on_script(const char *script, unsigned job_timeout_ms, struct tracked *tracked)
 {
     char path[] = "/tmp/offloop-child-XXXXXX";
     int fd = mkstemp(path);
@@ -256,18 +267,28 @@ static void run_on_script(const char *script, struct tracked *tracked)
     assert_int_equal(write(fd, script, strlen(script)), strlen(script));
     assert_int_equal(fchmod(fd, 0700), 0);
     close(fd);
-    struct bench *bench = bench_open(1, 0, path);
+    struct bench *bench = bench_open(1, job_timeout_ms, path);
     submit(bench, tracked, kernel_find("primes"), 1000);
     run_until_done(bench, tracked);
     bench_close(bench);
     unlink(path);
 }
 
+static void test_a_child_that_exceeds_the_time_and_hangs_is_killed(void **state)
+{
+    (void)state;
+    struct tracked tracked;
+    run_on_script("#!/bin/sh\nexec sleep 1000\n", 30, &tracked);
+    assert_int_equal(tracked.job.outcome, TRIP_EXPIRED);
+    assert_non_null(strstr(tracked.job.problem, "did not stop"));
+    assert_non_null(strstr(tracked.job.problem, "killed"));
+}
+
 static void test_a_child_that_writes_nonsense_is_killed(void **state)
 {
     (void)state;
     struct tracked tracked;
-    run_on_script("#!/bin/sh\nexec cat /dev/zero\n", &tracked);
+    run_on_script("#!/bin/sh\nexec cat /dev/zero\n", 0, &tracked);
     assert_int_equal(tracked.job.outcome, TRIP_LOST);
     assert_non_null(strstr(tracked.job.problem, "nonsense"));
 }
@@ -276,7 +297,7 @@ static void test_a_child_that_ends_loses_its_job(void **state)
 {
     (void)state;
     struct tracked tracked;
-    run_on_script("#!/bin/sh\nexit 3\n", &tracked);
+    run_on_script("#!/bin/sh\nexit 3\n", 0, &tracked);
     assert_int_equal(tracked.job.outcome, TRIP_LOST);
 }
 
@@ -373,7 +394,8 @@ int main(void)
         cmocka_unit_test(test_cancel_waiting_and_running),
         cmocka_unit_test(test_stop_with_jobs_out),
         cmocka_unit_test(test_a_crash_costs_one_job),
-        cmocka_unit_test(test_a_child_that_exceeds_the_time_is_killed),
+        cmocka_unit_test(test_a_job_that_exceeds_the_time_is_stopped),
+        cmocka_unit_test(test_a_child_that_exceeds_the_time_and_hangs_is_killed),
         cmocka_unit_test(test_a_child_that_writes_nonsense_is_killed),
         cmocka_unit_test(test_a_child_that_ends_loses_its_job),
         cmocka_unit_test(test_a_program_that_is_not_there_is_refused),

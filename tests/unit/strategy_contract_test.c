@@ -128,6 +128,7 @@ static void check_books(const struct bench *bench)
         expected.refused += tracked->job.outcome == TRIP_REFUSED;
         expected.failed += tracked->job.outcome == TRIP_FAILED;
         expected.lost += tracked->job.outcome == TRIP_LOST;
+        expected.expired += tracked->job.outcome == TRIP_EXPIRED;
         expected.dropped += tracked->job.outcome == TRIP_SUCCEEDED && tracked->job.owner == NULL;
     }
     assert_memory_equal(counters, &expected, sizeof expected);
@@ -635,13 +636,154 @@ static void test_cancelling_makes_room(void **state)
     struct tracked *waiting = submit_gated(bench, &gate_kernel, 1);
     assert_int_equal(submit_gated(bench, &gate_kernel, 1)->job.outcome, TRIP_REFUSED);
     offload_cancel(&waiting->job);
-    run_until(bench, waiting);
+    assert_int_equal(waiting->times_done, 1); /* at once: the loop has not turned */
     struct tracked *next = submit_gated(bench, &gate_kernel, 1);
     assert_int_equal(next->times_done, 0);
     gate_open(&next->gate, 1);
     free_lanes(bench, first);
     run_until(bench, next);
     assert_int_equal(next->job.outcome, TRIP_SUCCEEDED);
+    bench_close(bench);
+}
+
+/* A lane whose job is cancelled goes on with the one that waits. */
+static void test_cancelling_frees_the_lane(void **state)
+{
+    struct bench *bench = bench_open_with(state, 1);
+    if (queues(bench->variant)) {
+        struct tracked *first = occupy_lanes(bench);
+        struct tracked *waiting = submit_gated(bench, &gate_kernel, 1);
+        gate_open(&waiting->gate, 1);
+        offload_cancel(&first->job);
+        gate_open(&first->gate, 1);
+        run_until(bench, waiting);
+        assert_int_equal(waiting->job.outcome, TRIP_SUCCEEDED);
+        free_lanes(bench, first);
+    }
+    bench_close(bench);
+}
+
+/* Where nobody waits, a place is one of a running job, and is free when that is home. */
+static void test_cancelling_frees_a_place_of_its_own(void **state)
+{
+    struct bench *bench = bench_open_with(state, 0);
+    if (bench->variant->per_request) {
+        struct tracked *only = submit_gated(bench, &gate_kernel, UINT64_MAX);
+        assert_int_equal(submit_gated(bench, &gate_kernel, 1)->job.outcome, TRIP_REFUSED);
+        offload_cancel(&only->job);
+        gate_open(&only->gate, 1);
+        run_until(bench, only);
+        struct tracked *next = submit_sized(bench, "primes", 10);
+        run_until(bench, next);
+        assert_int_equal(next->job.outcome, TRIP_SUCCEEDED);
+    }
+    bench_close(bench);
+}
+
+/* ------------------------------------------------------------------ deadlines */
+
+static struct tracked *submit_with_timeout(struct bench *bench, uint64_t timeout_ms)
+{
+    struct tracked *tracked = track(bench, kernel_find("sleep"));
+    tracked->job.arguments.values[0] = FOR_EVER_MS;
+    tracked->job.timeout_ms = timeout_ms;
+    submit(tracked);
+    return tracked;
+}
+
+static void assert_expired(const struct tracked *tracked)
+{
+    const struct job *job = &tracked->job;
+    assert_int_equal(job->outcome, TRIP_EXPIRED);
+    assert_int_equal(job->error, -ETIMEDOUT);
+    assert_true(job->trip.delivered_ns - job->trip.submitted_ns >= job->timeout_ms * 1000000u);
+}
+
+/* Even where the kernel holds the loop, so that no timer could ring. */
+static void test_a_running_job_ends_at_its_deadline(void **state)
+{
+    struct bench *bench = bench_open(state);
+    struct tracked *tracked = submit_with_timeout(bench, 20);
+    run_until(bench, tracked);
+    assert_expired(tracked);
+    assert_true(tracked->job.trip.started_ns != 0);
+    bench_close(bench);
+}
+
+static void test_a_waiting_job_ends_at_its_deadline(void **state)
+{
+    struct bench *bench = bench_open_with(state, 2);
+    if (!queues(bench->variant)) {
+        bench_close(bench);
+        return;
+    }
+    for (unsigned i = 0; i < bench->variant->lanes; i++)
+        submit_with_timeout(bench, 60);
+    struct tracked *waiting = submit_with_timeout(bench, 20);
+    struct tracked *behind = submit_sized(bench, "primes", 10);
+    run_until_all_are_home(bench);
+    assert_expired(waiting);
+    if (!bench->variant->slices)
+        assert_int_equal(waiting->job.trip.started_ns, 0);
+    assert_int_equal(behind->job.outcome, TRIP_SUCCEEDED);
+    bench_close(bench);
+}
+
+/* A thread that stands still holds its job, but not those that wait for it. */
+static void test_a_waiting_job_is_home_before_the_lanes_are_free(void **state)
+{
+    struct bench *bench = bench_open_with(state, 1);
+    if (bench->variant->place == ON_THREADS && !bench->variant->per_request) {
+        struct tracked *first = occupy_lanes(bench);
+        struct tracked *waiting = submit_with_timeout(bench, 5);
+        run_until(bench, waiting);
+        assert_expired(waiting);
+        assert_int_equal(waiting->job.trip.started_ns, 0);
+        assert_int_equal(first->times_done, 0);
+        free_lanes(bench, first);
+    }
+    bench_close(bench);
+}
+
+static void test_a_job_that_waits_for_its_size_ends_at_its_deadline(void **state)
+{
+    struct bench *bench = bench_open(state);
+    struct tracked *tracked = track(bench, kernel_find("primes"));
+    tracked->job.ms = FOR_EVER_MS;
+    tracked->job.timeout_ms = 1; /* no calibration is as fast as that */
+    submit(tracked);
+    run_until(bench, tracked);
+    assert_expired(tracked);
+    assert_int_equal(tracked->job.trip.started_ns, 0);
+    bench_close(bench);
+}
+
+/* Nor does a deadline that lies far ahead keep the loop from its end. */
+static void test_a_job_that_is_in_time(void **state)
+{
+    struct bench *bench = bench_open(state);
+    struct tracked *tracked = track(bench, kernel_find("primes"));
+    tracked->job.arguments.values[0] = 1000;
+    tracked->job.timeout_ms = UINT64_C(86400000);
+    submit(tracked);
+    run_until(bench, tracked);
+    assert_int_equal(tracked->job.outcome, TRIP_SUCCEEDED);
+    assert_int_equal(tracked->job.result.numbers[0].value.integer, 168);
+    bench_close(bench);
+}
+
+static void test_cancelled_before_the_deadline(void **state)
+{
+    struct bench *bench = bench_open(state);
+    if (bench->variant->place == ON_THREADS) {
+        struct tracked *tracked = submit_gated(bench, &gate_kernel, UINT64_MAX);
+        gate_await_entry(&tracked->gate);
+        tracked->job.deadline_ns = 1; /* it has passed when the step is over */
+        offload_cancel(&tracked->job);
+        gate_open(&tracked->gate, 1);
+        run_until(bench, tracked);
+        assert_int_equal(tracked->job.outcome, TRIP_CANCELLED);
+    }
     bench_close(bench);
 }
 
@@ -727,12 +869,15 @@ static void test_stop_with_jobs_out(void **state)
 
 static void submit_random(struct bench *bench, uint64_t *random)
 {
-    switch (random_below(random, 4)) {
+    switch (random_below(random, 5)) {
     case 0:
         submit_timed(bench, "sleep", 1);
         break;
     case 1:
         submit_sized(bench, "sleep", 1 + random_below(random, 2));
+        break;
+    case 2:
+        submit_with_timeout(bench, 1 + random_below(random, 5));
         break;
     default:
         submit_sized(bench, "primes", random_below(random, 5000));
@@ -825,6 +970,14 @@ static int run_suite(struct variant *variant)
         cmocka_unit_test(test_a_full_queue_refuses_the_surplus),
         cmocka_unit_test(test_the_bound_holds_after_the_calibration),
         cmocka_unit_test(test_cancelling_makes_room),
+        cmocka_unit_test(test_cancelling_frees_the_lane),
+        cmocka_unit_test(test_cancelling_frees_a_place_of_its_own),
+        cmocka_unit_test(test_a_running_job_ends_at_its_deadline),
+        cmocka_unit_test(test_a_waiting_job_ends_at_its_deadline),
+        cmocka_unit_test(test_a_waiting_job_is_home_before_the_lanes_are_free),
+        cmocka_unit_test(test_a_job_that_waits_for_its_size_ends_at_its_deadline),
+        cmocka_unit_test(test_a_job_that_is_in_time),
+        cmocka_unit_test(test_cancelled_before_the_deadline),
         cmocka_unit_test(test_a_job_that_comes_home_sends_the_next),
         cmocka_unit_test(test_stop_when_one_comes_home),
         cmocka_unit_test(test_stop_without_a_job),
