@@ -5,9 +5,11 @@
 #include <string.h>
 #include <strings.h>
 
-const char *http_request_field(const struct http_request *request, const char *name)
+#include "server/http/syntax.h"
+
+/* `field` is where a name stands, or the end. */
+static const char *find_field(const char *field, const char *name)
 {
-    const char *field = request->fields;
     while (*field != '\0') {
         const char *value = field + strlen(field) + 1;
         if (strcasecmp(field, name) == 0)
@@ -15,6 +17,11 @@ const char *http_request_field(const struct http_request *request, const char *n
         field = value + strlen(value) + 1;
     }
     return NULL;
+}
+
+const char *http_request_field(const struct http_request *request, const char *name)
+{
+    return find_field(request->fields, name);
 }
 
 /* The weight of one media range: "q=0" and "q=0.000" turn it off (RFC 9110, section 12.4.2). */
@@ -49,6 +56,56 @@ bool http_request_prefers(const struct http_request *request, const char *media_
         accept += length;
     }
     return false;
+}
+
+/* preference = token [ BWS "=" BWS ( token / quoted-string ) ] *( OWS ";" … ) (RFC 7240, section
+ * 2). Gives the bounds of the value as it stands; false if there is none, or something else follows
+ * it.
+ */
+static bool preference_value(const char *element, size_t element_length, const char **value,
+                             size_t *length)
+{
+    const char *at = http_skip_blanks(http_skip_token(element));
+    if (*at != '=')
+        return false;
+    *value = http_skip_blanks(at + 1);
+    at = **value == '"' ? http_skip_quoted(*value) : http_skip_token(*value);
+    *length = (size_t)(at - *value);
+    at = http_skip_blanks(at);
+    return *length > 0 && (at >= element + element_length || *at == ';');
+}
+
+/* The preference of this name, from the first element that names it. */
+static const char *find_preference(const struct http_request *request, const char *name,
+                                   size_t *length)
+{
+    const char *list = find_field(request->fields, "prefer");
+    for (; list != NULL; list = find_field(list + strlen(list) + 1, "prefer")) {
+        const char *cursor = list, *element;
+        while ((element = http_quoted_list_next(&cursor, length)) != NULL) {
+            if (http_element_is(element, (size_t)(http_skip_token(element) - element), name))
+                return element;
+        }
+    }
+    return NULL;
+}
+
+bool http_request_wait(const struct http_request *request, uint64_t *seconds)
+{
+    static const uint64_t most = UINT64_C(1) << 31; /* RFC 9111, section 1.2.2 */
+    uint64_t number = 0;
+    size_t length;
+    const char *digits, *element = find_preference(request, "wait", &length);
+    if (element == NULL || !preference_value(element, length, &digits, &length))
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        number = number * 10 + (uint64_t)(digits[i] - '0');
+        number = number < most ? number : most;
+    }
+    *seconds = number;
+    return true;
 }
 
 static int hex_digit(char c)

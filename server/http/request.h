@@ -42,6 +42,11 @@ const char *http_request_field(const struct http_request *request, const char *n
  * count: it says that anything will do, not that this is wanted. */
 bool http_request_prefers(const struct http_request *request, const char *media_type);
 
+/* How many seconds the client will wait for this answer: "Prefer: wait=N" (RFC 7240, section 4.3).
+ * N is at most 2^31, and taken for that above it. Returns false if the client does not say so, or
+ * not properly: then that preference is to be ignored (section 2). */
+bool http_request_wait(const struct http_request *request, uint64_t *seconds);
+
 /* Takes the next "name=value" from *cursor (at first: request->query), percent-decoded with '+' as
  * a space. Returns 1 and moves on; 0 at the end; -EINVAL for a bad escape or a NUL byte;
  * -ENAMETOOLONG when either does not fit its buffer. */

@@ -95,19 +95,52 @@ bool http_is_target(const char *text)
     return *text == '\0';
 }
 
-const char *http_list_next(const char **cursor, size_t *length)
+const char *http_skip_token(const char *text)
+{
+    while (http_is_token_char((unsigned char)*text))
+        text++;
+    return text;
+}
+
+const char *http_skip_blanks(const char *text)
+{
+    while (http_is_blank(*text))
+        text++;
+    return text;
+}
+
+const char *http_skip_quoted(const char *text)
+{
+    for (text++; *text != '\0' && *text != '"'; text++) {
+        if (*text == '\\' && text[1] != '\0')
+            text++;
+    }
+    return *text == '"' ? text + 1 : text;
+}
+
+static const char *list_next(const char **cursor, size_t *length, bool quotes)
 {
     const char *element = *cursor;
     while (http_is_blank(*element) || *element == ',')
         element++;
     const char *end = element;
     while (*end != '\0' && *end != ',')
-        end++;
+        end = quotes && *end == '"' ? http_skip_quoted(end) : end + 1;
     *cursor = end;
     while (end > element && http_is_blank(end[-1]))
         end--;
     *length = (size_t)(end - element);
     return *length > 0 ? element : NULL;
+}
+
+const char *http_list_next(const char **cursor, size_t *length)
+{
+    return list_next(cursor, length, false);
+}
+
+const char *http_quoted_list_next(const char **cursor, size_t *length)
+{
+    return list_next(cursor, length, true);
 }
 
 bool http_element_is(const char *element, size_t length, const char *token)

@@ -28,6 +28,16 @@ bool http_is_target(const char *text);
  * Quotes are not looked at: the lists that matter here have no use for them. */
 const char *http_list_next(const char **cursor, size_t *length);
 
+/* The same for a list whose elements may hold quoted strings, in which a comma separates nothing.
+ */
+const char *http_quoted_list_next(const char **cursor, size_t *length);
+
+/* What follows a token, blanks, or a quoted string with its escapes (RFC 9110, sections 5.6.2 to
+ * 5.6.4), where these begin; a quoted string that nothing closes reaches to the end of the text. */
+const char *http_skip_token(const char *text);
+const char *http_skip_blanks(const char *text);
+const char *http_skip_quoted(const char *text);
+
 /* Is this element that token, in any case? */
 bool http_element_is(const char *element, size_t length, const char *token);
 

@@ -129,6 +129,30 @@ static void test_accept(const char *text)
     free(fields);
 }
 
+static void test_wait(const char *text)
+{
+    size_t length = strlen(text);
+    uint64_t seconds = 0;
+    char *fields = block(length + sizeof "prefer" + 2);
+    memcpy(fields, "prefer", sizeof "prefer");
+    memcpy(fields + sizeof "prefer", text, length);
+    if (http_request_wait(&(struct http_request){.fields = fields}, &seconds))
+        CHECK(seconds <= UINT64_C(1) << 31 && strchr(text, '=') != NULL);
+    free(fields);
+}
+
+static void test_quoted_list(const char *text)
+{
+    const char *cursor = text, *element, *end = text;
+    size_t length;
+    while ((element = http_quoted_list_next(&cursor, &length)) != NULL) {
+        CHECK(element >= end && length > 0 && cursor >= element + length);
+        end = element + length;
+        CHECK(end <= text + strlen(text));
+    }
+    CHECK(*cursor == '\0');
+}
+
 /* ------------------------------------------------------------------ syntax */
 
 static void test_syntax(const char *text)
@@ -188,6 +212,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     test_query(text, room);
     test_fields(data + 1, size - 1);
     test_accept(text);
+    test_wait(text);
+    test_quoted_list(text);
     test_syntax(text);
     test_bounded(text, room);
     free(text);

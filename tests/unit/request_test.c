@@ -72,6 +72,75 @@ static void test_prefers(void **state)
     assert_false(http_request_prefers(&(struct http_request){.fields = ""}, "image/png"));
 }
 
+/* RFC 7240, sections 2 and 4.3. Field lines are divided by '|' here. */
+static void assert_wait(const char *lines, bool said, uint64_t expected)
+{
+    char fields[300] = "";
+    size_t at = 0;
+    uint64_t seconds = 77;
+    while (*lines != '\0') {
+        size_t length = strcspn(lines, "|");
+        at += (size_t)snprintf(fields + at, sizeof fields - at, "Prefer") + 1;
+        at += (size_t)snprintf(fields + at, sizeof fields - at, "%.*s", (int)length, lines) + 1;
+        lines += length + (lines[length] != '\0');
+    }
+    fields[at] = '\0';
+    if (http_request_wait(&(struct http_request){.fields = fields}, &seconds) != said)
+        fail_msg("%s", fields + sizeof "Prefer");
+    assert_int_equal(seconds, said ? expected : 77);
+}
+
+static void test_wait(void **state)
+{
+    (void)state;
+    assert_wait("wait=10", true, 10);
+    assert_wait("WAIT=0", true, 0);
+    assert_wait("Wait\t= 007 ", true, 7);
+    assert_wait("respond-async, wait=10", true, 10);
+    assert_wait("respond-async|wait=10", true, 10);
+    assert_wait(" , ,foo; a=\"b,c\" ;d, wait=3;x=y", true, 3);
+    assert_wait("a=\"x, wait=1\", wait=2", true, 2);
+    assert_wait("a=\"\\\", wait=1\", wait=2", true, 2);
+    assert_wait("wait=1, wait=2|wait=3", true, 1);
+    assert_wait("wait=2147483647", true, 2147483647);
+    assert_wait("wait=2147483649", true, 2147483648);
+    assert_wait("wait=99999999999999999999999999", true, 2147483648);
+}
+
+static void test_wait_that_is_none(void **state)
+{
+    static const char *const lines[] = {
+        "",
+        "wait",
+        "wait=",
+        "wait=\"10\"",
+        "wait=-1",
+        "wait=+1",
+        "wait=0.5",
+        "wait=1s",
+        "wait=1 2",
+        "wait=0x10",
+        "wait=x, wait=5",
+        "await=1",
+        "waits=1",
+        "a; wait=10",
+        "a=wait=10",
+        "=wait=10",
+        "a=\"x, wait=10",
+        "wait=\"",
+        "wait==1",
+        "\"wait=1\"",
+        "wait;wait=1",
+        "a b, c=\"",
+        "wait=1\xc3\xa4,wait=2",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_wait(lines[i], false, 0);
+    assert_false(
+        http_request_wait(&(struct http_request){.fields = "Wait\0Prefer\0"}, &(uint64_t){0}));
+}
+
 static void assert_pairs(const char *query, const char *pairs)
 {
     char name[20], value[20], found[200] = "";
@@ -170,6 +239,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_field),
         cmocka_unit_test(test_prefers),
+        cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_wait_that_is_none),
         cmocka_unit_test(test_queries),
         cmocka_unit_test(test_bad_queries),
         cmocka_unit_test(test_escapes),

@@ -138,6 +138,43 @@ static void test_lists(void **state)
     assert_list(",a ,\t, b c ,", "a|b c|");
 }
 
+static void assert_quoted_list(const char *list, const char *elements)
+{
+    char found[200] = "";
+    const char *element;
+    size_t length;
+    while ((element = http_quoted_list_next(&list, &length)) != NULL) {
+        strncat(found, element, length);
+        strcat(found, "|");
+    }
+    assert_string_equal(found, elements);
+    assert_null(http_quoted_list_next(&list, &length));
+}
+
+/* RFC 9110, section 5.6.4 */
+static void test_quoted_lists(void **state)
+{
+    (void)state;
+    assert_quoted_list("", "");
+    assert_quoted_list(", a ,b", "a|b|");
+    assert_quoted_list("a=\"b,c\" , d", "a=\"b,c\"|d|");
+    assert_quoted_list("\",\",\"\",\"\\\",\",e", "\",\"|\"\"|\"\\\",\"|e|");
+    assert_quoted_list("a,\"b, c", "a|\"b, c|"); /* nothing closes it */
+    assert_quoted_list("\"\\", "\"\\|");
+    assert_quoted_list("\"a\"b\",\"c", "\"a\"b\",\"c|");
+}
+
+static void test_skipping(void **state)
+{
+    (void)state;
+    assert_string_equal(http_skip_token("a-1~=b"), "=b");
+    assert_string_equal(http_skip_token("\xe4"), "\xe4");
+    assert_string_equal(http_skip_blanks(" \t\v"), "\v");
+    assert_string_equal(http_skip_quoted("\"a\\\"b\"c"), "c");
+    assert_string_equal(http_skip_quoted("\""), "");
+    assert_string_equal(http_skip_quoted("\"\\"), "");
+}
+
 static void test_list_has(void **state)
 {
     (void)state;
@@ -183,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_token_characters), cmocka_unit_test(test_target_characters),
         cmocka_unit_test(test_host_characters),  cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_host_bounds),      cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_quoted_lists),     cmocka_unit_test(test_skipping),
         cmocka_unit_test(test_list_has),         cmocka_unit_test(test_authorities),
     };
     return cmocka_run_group_tests_name("syntax", tests, NULL, NULL);
