@@ -121,6 +121,7 @@ static int make_offload(struct app *app, uv_loop_t *loop)
                            .processes = options->processes,
                            .job_timeout_ms = options->job_timeout,
                            .kernel_program = app->kernel_program,
+                           .shed_lag_ms = options->shed_lag,
                        });
 }
 

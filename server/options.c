@@ -61,6 +61,8 @@ static const struct option_row rows[] = {
      "offer the kernel `crash`, which takes the server down unless a child process runs it"},
     {"max-queue", 0, OPTION_NUMBER, AT(max_queue), 0, 1000000, "1000", NULL, "N",
      "jobs that may wait; one more gets 503"},
+    {"shed-lag", 0, OPTION_NUMBER, AT(shed_lag), 0, 86400000, "0", NULL, "MS",
+     "/heavy gets 503 while the event loop or the queue is this late; 0 for never"},
     {"slice-ms", 0, OPTION_NUMBER, AT(slice_ms), 1, 1000, "5", NULL, "MS",
      "how long `sliced` may hold the loop at a time"},
     {"offload-nice", 0, OPTION_NUMBER, AT(offload_nice), 0, 19, "19", NULL, "N",

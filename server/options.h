@@ -18,6 +18,7 @@ struct options {
     unsigned workers;
     bool worker_per_request;
     unsigned max_queue;
+    unsigned shed_lag;
     unsigned slice_ms;
     unsigned offload_nice;
     unsigned processes;

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/offload/backlog.h"
 #include "server/offload/calibration.h"
 #include "server/offload/deadline.h"
+#include "server/offload/shedding.h"
 #include "server/offload/strategy.h"
 
 #define STRATEGY_ROW(name)  &strategy_##name,
@@ -27,6 +29,8 @@ struct desk {
     bool started;
     void *lanes;
     unsigned out; /* jobs that are waiting or running there */
+    struct backlog backlog;
+    struct shedding shedding;
     struct offload_counters counters;
 };
 
@@ -37,7 +41,7 @@ struct offload {
     struct calibration calibration;
     struct job_queue uncalibrated; /* they wait for a size */
     struct deadlines deadlines;
-    struct job *jobs; /* all that are out */
+    unsigned out; /* jobs, at all desks and the uncalibrated ones */
     bool stopping;
 };
 
@@ -102,6 +106,7 @@ static bool is_wanted(struct job *job)
 
 bool job_begin(struct job *job, struct lane lane)
 {
+    atomic_store_explicit(&job->begun, true, memory_order_relaxed);
     job->error = is_wanted(job) ? 0 : -ECANCELED;
     if (job->error != 0)
         return false;
@@ -136,25 +141,6 @@ void job_run(struct job *job, struct lane lane)
 
 /* ------------------------------------------------------------------ on the loop */
 
-static void list_insert(struct offload *offload, struct job *job)
-{
-    job->newer = NULL;
-    job->older = offload->jobs;
-    if (job->older != NULL)
-        job->older->newer = job;
-    offload->jobs = job;
-}
-
-static void list_remove(struct offload *offload, struct job *job)
-{
-    if (job->newer != NULL)
-        job->newer->older = job->older;
-    else
-        offload->jobs = job->older;
-    if (job->older != NULL)
-        job->older->newer = job->newer;
-}
-
 /* The end of the end: nothing is out any more. */
 static void stop_lanes(struct offload *offload)
 {
@@ -169,7 +155,8 @@ static void stop_lanes(struct offload *offload)
 static void go_home(struct job *job, enum trip_outcome outcome, int error)
 {
     struct offload *offload = job->offload;
-    struct offload_counters *counters = &offload->desks[index_of(job->strategy)].counters;
+    struct desk *desk = &offload->desks[index_of(job->strategy)];
+    struct offload_counters *counters = &desk->counters;
     job->outcome = outcome;
     job->error = error;
     trip_deliver(&job->trip, outcome);
@@ -180,10 +167,11 @@ static void go_home(struct job *job, enum trip_outcome outcome, int error)
     counters->lost += outcome == TRIP_LOST;
     counters->expired += outcome == TRIP_EXPIRED;
     counters->dropped += outcome == TRIP_SUCCEEDED && job->owner == NULL;
-    list_remove(offload, job);
+    backlog_remove(&desk->backlog, job);
+    offload->out--;
     deadlines_remove(&offload->deadlines, job);
     job->done(job);
-    if (offload->stopping && offload->jobs == NULL)
+    if (offload->stopping && offload->out == 0)
         stop_lanes(offload);
 }
 
@@ -289,7 +277,9 @@ void offload_submit(struct offload *offload, const struct strategy *strategy, st
     job->next = job->previous = NULL;
     job->problem[0] = '\0';
     atomic_init(&job->unwanted, 0);
-    list_insert(offload, job);
+    atomic_init(&job->begun, false);
+    backlog_add(&offload->desks[index_of(strategy)].backlog, job);
+    offload->out++;
     set_deadline(offload, job);
     offload->desks[index_of(strategy)].counters.submitted++;
     job->unsized = job->ms > 0;
@@ -313,6 +303,23 @@ static void withdraw(struct job *job, int why)
     } else if (job->strategy->cancel != NULL) {
         job->strategy->cancel(offload->desks[index_of(job->strategy)].lanes, job);
     }
+}
+
+bool offload_sheds(struct offload *offload, const struct strategy *strategy,
+                   struct lateness *lateness)
+{
+    const struct offload_options *options = &offload->options;
+    struct desk *desk = &offload->desks[index_of(strategy)];
+    uint64_t now_ns = trip_clock_ns();
+    if (options->shed_lag_ms == 0)
+        return false;
+    lateness->loop_ns =
+        options->loop_lag_ns != NULL ? options->loop_lag_ns(options->loop_lag_data) : 0;
+    lateness->queue_ns = backlog_lateness_ns(&desk->backlog, now_ns);
+    lateness->limit_ms = options->shed_lag_ms;
+    bool sheds = shedding_update(&desk->shedding, now_ns, lateness_ns(lateness));
+    desk->counters.shed += sheds;
+    return sheds;
 }
 
 void offload_cancel(struct job *job)
@@ -346,20 +353,29 @@ int offload_new(struct offload **offload, uv_loop_t *loop, const struct offload_
         return rc;
     }
     deadlines_init(&made->deadlines, loop, on_due);
+    for (size_t i = 0; i < STRATEGY_COUNT; i++)
+        shedding_init(&made->desks[i].shedding, options->shed_lag_ms);
     *offload = made;
     return 0;
+}
+
+/* The newest first: a lane that is freed must find nobody who waits. */
+static void cancel_all(struct backlog *backlog)
+{
+    for (struct job *job = backlog->newest; job != NULL;) {
+        struct job *older = job->older;
+        offload_cancel(job);
+        job = older;
+    }
 }
 
 void offload_stop(struct offload *offload)
 {
     offload->stopping = true;
     calibration_abandon(&offload->calibration);
-    for (struct job *job = offload->jobs; job != NULL;) {
-        struct job *older = job->older;
-        offload_cancel(job);
-        job = older;
-    }
-    if (offload->jobs == NULL)
+    for (size_t i = 0; i < STRATEGY_COUNT; i++)
+        cancel_all(&offload->desks[i].backlog);
+    if (offload->out == 0)
         stop_lanes(offload);
 }
 

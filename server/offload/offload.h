@@ -46,15 +46,15 @@ struct job {
     /* The strategies'. */
     struct offload *offload;
     struct job *next, *previous; /* in the queue that it waits in */
-    struct job *newer, *older;   /* in the list of all that are out */
+    struct job *newer, *older;   /* among those of its strategy that are out */
     struct kernel_run run;       /* between job_begin and job_end */
     uint64_t slice_units;        /* what fits into a slice, as far as is known */
     void *lane_data;
     uint64_t deadline_ns; /* by the monotonic clock; 0: none */
     struct deadline_links due;
-    bool unsized; /* it waits for the calibration */
-    atomic_int
-        unwanted; /* 0, or why it is to end: -ECANCELED or -ETIMEDOUT, whichever came first */
+    bool unsized;        /* it waits for the calibration */
+    atomic_bool begun;   /* a lane has it */
+    atomic_int unwanted; /* 0, or why it shall end: -ECANCELED, -ETIMEDOUT */
 };
 
 struct offload_options {
@@ -68,12 +68,17 @@ struct offload_options {
     unsigned job_timeout_ms;     /* in which a job must come home; 0: it may take for ever */
     const char *kernel_program;  /* path of offloop-kernel, for the children */
     struct recording *recording; /* where trips are entered, from its first row of works; or NULL */
+    unsigned shed_lag_ms;        /* how late loop or queue may be; 0: as late as they like */
+    /* How late the loop is now; NULL: it is never late. Called on its thread with loop_lag_data. */
+    uint64_t (*loop_lag_ns)(void *data);
+    void *loop_lag_data;
 };
 
-/* How the jobs of one strategy ended. Written on the loop's thread. */
+/* How the jobs of one strategy ended; and how many were shed, before they were jobs. Written on the
+ * loop's thread. */
 #define OFFLOAD_COUNTERS(row)                                                                    \
     row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(lost) row(expired) \
-        row(dropped)
+        row(dropped) row(shed)
 
 struct offload_counters {
 #define OFFLOAD_COUNTER_MEMBER(name) uint64_t name;
@@ -96,6 +101,25 @@ int offload_new(struct offload **offload, struct uv_loop_s *loop,
 
 /* Sends the job out. */
 void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job);
+
+/* How late the server is for a job that would go to a certain strategy. */
+struct lateness {
+    uint64_t loop_ns;
+    uint64_t queue_ns; /* how long jobs wait for a lane there */
+    unsigned limit_ms; /* --shed-lag */
+};
+
+/* The later of the two. */
+static inline uint64_t lateness_ns(const struct lateness *lateness)
+{
+    return lateness->loop_ns > lateness->queue_ns ? lateness->loop_ns : lateness->queue_ns;
+}
+
+/* Is the server too late to take such a job? True if the loop or the strategy's queue is late by
+ * shed_lag_ms, and then until both have been below half of that for a while (see shedding.h).
+ * Counts the request as shed then, and says how late they are. */
+bool offload_sheds(struct offload *offload, const struct strategy *strategy,
+                   struct lateness *lateness);
 
 /* Nobody wants the result any more: a waiting job ends at once, and its place in the queue is free
  * when this returns; a running one ends at its kernel's next step. `done` is called as ever,

@@ -368,6 +368,7 @@ static void child_give(struct child *child, struct job *job)
     child->state = CHILD_BUSY;
     child->job = job;
     job->lane_data = child;
+    atomic_store_explicit(&job->begun, true, memory_order_relaxed);
     trip_start(&job->trip, lane_of(child));
     (void)child_tell(child, &message, sizeof message);
 }

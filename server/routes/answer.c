@@ -8,6 +8,8 @@
 
 #include "server/http/problem.h"
 
+enum { FIELDS_BYTES = 300 };
+
 #define NO_STORE "Cache-Control: no-store\r\n" /* browsers queue two tabs on one cacheable URL */
 
 static void answer_text(struct http_exchange *exchange, cJSON *document, const char *fields)
@@ -30,10 +32,12 @@ static void answer_text(struct http_exchange *exchange, cJSON *document, const c
     cJSON_free(text);
 }
 
-static void put_fields(char *fields, size_t size, const struct trip *trip)
+/* Those of every answer that a trip leads to, and more. */
+static void put_fields(char all[FIELDS_BYTES], const struct trip *trip, const char *more)
 {
-    size_t length = (size_t)snprintf(fields, size, NO_STORE);
-    trip_server_timing(trip, fields + length, size - length);
+    size_t length = (size_t)snprintf(all, FIELDS_BYTES, NO_STORE "%s", more);
+    if (length < FIELDS_BYTES)
+        trip_server_timing(trip, all + length, FIELDS_BYTES - length);
 }
 
 /* Microseconds are as precise as these clocks deserve. */
@@ -42,36 +46,39 @@ static double rounded(double ms)
     return round(ms * 1000.0) / 1000.0;
 }
 
-void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip)
+void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip,
+                 const char *fields)
 {
-    char fields[200], lane[32];
-    put_fields(fields, sizeof fields, trip);
+    char all[FIELDS_BYTES], lane[32];
+    put_fields(all, trip, fields);
     trip_lane_name(trip, lane, sizeof lane);
     cJSON_AddStringToObject(document, "lane", lane);
     cJSON_AddNumberToObject(document, "wait_ms", rounded(trip_wait_ms(trip)));
     cJSON_AddNumberToObject(document, "run_ms", rounded(trip_run_ms(trip)));
     cJSON_AddNumberToObject(document, "return_ms", rounded(trip_return_ms(trip)));
-    answer_text(exchange, document, fields);
+    answer_text(exchange, document, all);
 }
 
 void answer_trip_bytes(struct http_exchange *exchange, const char *content_type, const void *bytes,
-                       size_t length, const struct trip *trip)
+                       size_t length, const struct trip *trip, const char *fields)
 {
-    char fields[200];
-    put_fields(fields, sizeof fields, trip);
+    char all[FIELDS_BYTES];
+    put_fields(all, trip, fields);
     http_exchange_answer(exchange, &(struct http_response){
                                        .status = 200,
                                        .content_type = content_type,
-                                       .fields = fields,
+                                       .fields = all,
                                        .body = bytes,
                                        .body_bytes = length,
                                    });
 }
 
 void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcome, int error,
-                        const char *what, const char *problem)
+                        const char *what, const char *problem, const char *fields)
 {
-    static const char retry[] = NO_STORE "Retry-After: 1\r\n";
+    char plain[FIELDS_BYTES], retry[FIELDS_BYTES];
+    snprintf(plain, sizeof plain, NO_STORE "%s", fields);
+    snprintf(retry, sizeof retry, NO_STORE "Retry-After: 1\r\n%s", fields);
     if (outcome == TRIP_REFUSED && error == -EAGAIN)
         http_problem(exchange, 503, retry, "%s was not taken: the queue is full", what);
     else if (outcome == TRIP_REFUSED)
@@ -79,9 +86,21 @@ void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcom
     else if (outcome == TRIP_CANCELLED)
         http_problem(exchange, 503, retry, "%s was cut short: the server is stopping", what);
     else if (outcome == TRIP_LOST)
-        http_problem(exchange, 502, NO_STORE, "%s was lost: %s", what, problem);
+        http_problem(exchange, 502, plain, "%s was lost: %s", what, problem);
     else
-        http_problem(exchange, 500, NO_STORE, "%s failed: %s", what, problem);
+        http_problem(exchange, 500, plain, "%s failed: %s", what, problem);
+}
+
+void answer_expired_trip(struct http_exchange *exchange, const struct trip *trip, const char *what,
+                         const char *limit, const char *problem, const char *fields)
+{
+    char all[FIELDS_BYTES], ran[64] = "never ran";
+    if (trip->started_ns != 0)
+        snprintf(ran, sizeof ran, "ran for %.1f ms", trip_run_ms(trip));
+    put_fields(all, trip, fields);
+    http_problem(exchange, 504, all,
+                 "%s was ended: it waited for %.1f ms and %s, and %s allows no more%s%s", what,
+                 trip_wait_ms(trip), ran, limit, *problem != '\0' ? "; " : "", problem);
 }
 
 void answer_json(struct http_exchange *exchange, cJSON *document)

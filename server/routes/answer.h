@@ -8,19 +8,27 @@
 #include "server/http/exchange.h"
 #include "server/observe/trip.h"
 
-/* Answers 200 with the document, which is taken over (NULL, when memory was short, gives a 503),
+/* `fields`, here and below, are further field lines, or "".
+ *
+ * Answers 200 with the document, which is taken over (NULL, when memory was short, gives a 503),
  * after adding lane, wait_ms, run_ms and return_ms to it. */
-void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip);
+void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip,
+                 const char *fields);
 
 /* Answers 200 with bytes of another media type, with the same fields. */
 void answer_trip_bytes(struct http_exchange *exchange, const char *content_type, const void *bytes,
-                       size_t length, const struct trip *trip);
+                       size_t length, const struct trip *trip, const char *fields);
 
 /* Answers for work that brought nothing: 503 with Retry-After when it was refused (`error` says
  * why, a negative errno) or cut short, 500 with `problem` when it failed. `what` names the work:
  * "the job". */
 void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcome, int error,
-                        const char *what, const char *problem);
+                        const char *what, const char *problem, const char *fields);
+
+/* Answers 504 for work that missed its deadline, with how long it waited and ran. `limit` names
+ * what allowed no more: "--job-timeout=100"; `problem` is what else happened, or "". */
+void answer_expired_trip(struct http_exchange *exchange, const struct trip *trip, const char *what,
+                         const char *limit, const char *problem, const char *fields);
 
 /* Answers 200 with a document, which is taken over. */
 void answer_json(struct http_exchange *exchange, cJSON *document);

@@ -5,6 +5,7 @@
  * back. With `none` that is before offload_submit returns, and the loop has stood still in between.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,14 @@ struct wish {
     struct kernel_arguments arguments;
     uint64_t ms;
     bool ms_given, arguments_given, format_given, allow_crash;
+};
+
+/* A job and what its answer will have to say beside the result. */
+struct errand {
+    struct job job;     /* the first member: `done` gets its address */
+    uint64_t wait_ms;   /* what the client prefers; 0: it has not said */
+    char preferred[32]; /* "wait=10" */
+    char applied[64];   /* a field line, or "" */
 };
 
 /* ------------------------------------------------------------------ the question */
@@ -142,25 +151,42 @@ static cJSON *describe(const struct job *job)
     return document;
 }
 
-static void answer(struct http_exchange *exchange, const struct job *job)
+/* Of the two limits the shorter one was the job's. */
+static void answer_expired(struct http_exchange *exchange, const struct errand *errand)
 {
+    const struct job *job = &errand->job;
+    char limit[64];
+    if (job->timeout_ms == errand->wait_ms)
+        snprintf(limit, sizeof limit, "Prefer: %s", errand->preferred);
+    else
+        snprintf(limit, sizeof limit, "--job-timeout=%llu", (unsigned long long)job->timeout_ms);
+    answer_expired_trip(exchange, &job->trip, "the job", limit, job->problem, errand->applied);
+}
+
+static void answer(struct http_exchange *exchange, const struct errand *errand)
+{
+    const struct job *job = &errand->job;
     const struct kernel_result *result = &job->result;
-    if (job->outcome != TRIP_SUCCEEDED)
+    if (job->outcome == TRIP_EXPIRED)
+        answer_expired(exchange, errand);
+    else if (job->outcome != TRIP_SUCCEEDED)
         answer_failed_trip(exchange, job->outcome, job->error, "the job",
-                           job->outcome == TRIP_LOST ? job->problem : strerror(-job->error));
+                           job->outcome == TRIP_LOST ? job->problem : strerror(-job->error),
+                           errand->applied);
     else if (result->image != NULL)
         answer_trip_bytes(exchange, result->image_type, result->image, result->image_bytes,
-                          &job->trip);
+                          &job->trip, errand->applied);
     else
-        answer_trip(exchange, describe(job), &job->trip);
+        answer_trip(exchange, describe(job), &job->trip, errand->applied);
 }
 
 static void on_done(struct job *job)
 {
+    struct errand *errand = (struct errand *)job;
     if (job->owner != NULL)
-        answer(job->owner, job);
+        answer(job->owner, errand);
     job_close(job);
-    free(job);
+    free(errand);
 }
 
 static void on_abandoned(void *data)
@@ -168,6 +194,39 @@ static void on_abandoned(void *data)
     struct job *job = data;
     job->owner = NULL;
     offload_cancel(job);
+}
+
+/* "Prefer: wait=N" is a deadline of the client's own; N = 0 leaves a millisecond. */
+static void prefer(struct errand *errand, const struct http_request *request)
+{
+    uint64_t seconds;
+    if (!http_request_wait(request, &seconds))
+        return;
+    errand->wait_ms = seconds > 0 ? seconds * 1000 : 1;
+    errand->job.timeout_ms = errand->wait_ms;
+    snprintf(errand->preferred, sizeof errand->preferred, "wait=%llu", (unsigned long long)seconds);
+    snprintf(errand->applied, sizeof errand->applied, "Preference-Applied: %s\r\n",
+             errand->preferred);
+}
+
+/* The lateness, rounded up to seconds, is also the guess of how long it will last. Only /heavy is
+ * shed: what is cheap, or waits elsewhere, is served however late the server is. */
+static void answer_shed(struct http_exchange *exchange, const struct strategy *strategy,
+                        const struct lateness *lateness)
+{
+    uint64_t late_ms = (lateness_ns(lateness) + 999999) / 1000000;
+    uint64_t retry_s = late_ms > 0 ? (late_ms + 999) / 1000 : 1;
+    char fields[80], who[64] = "the event loop";
+    if (lateness->queue_ns > lateness->loop_ns)
+        snprintf(who, sizeof who, "the queue of %s", strategy_name(strategy));
+    snprintf(fields, sizeof fields, "Cache-Control: no-store\r\nRetry-After: %llu\r\n",
+             (unsigned long long)retry_s);
+    http_problem(exchange, 503, fields,
+                 late_ms >= lateness->limit_ms
+                     ? "the server is late: %s by %llu ms, more than --shed-lag=%u allows"
+                     : "the server has been late: %s is by %llu ms now, which must stay below half "
+                       "of --shed-lag=%u for a while",
+                 who, (unsigned long long)late_ms, lateness->limit_ms);
 }
 
 void heavy_handler(struct http_exchange *exchange, void *context)
@@ -179,18 +238,25 @@ void heavy_handler(struct http_exchange *exchange, void *context)
         .ms = HEAVY_MS_DEFAULT,
         .allow_crash = routes_context->allow_crash,
     };
+    struct lateness lateness;
     if (!parse(exchange, &wish))
         return;
-    struct job *job = calloc(1, sizeof *job);
-    if (job == NULL) {
+    if (offload_sheds(routes_context->offload, wish.strategy, &lateness)) {
+        answer_shed(exchange, wish.strategy, &lateness);
+        return;
+    }
+    struct errand *errand = calloc(1, sizeof *errand);
+    if (errand == NULL) {
         http_problem(exchange, 503, "Retry-After: 1\r\n", "out of memory");
         return;
     }
+    struct job *job = &errand->job;
     job->kernel = wish.kernel;
     job->arguments = wish.arguments;
     job->ms = wish.ms;
     job->done = on_done;
     job->owner = exchange;
+    prefer(errand, http_exchange_request(exchange));
     http_exchange_defer(exchange, on_abandoned, job);
     offload_submit(routes_context->offload, wish.strategy, job);
 }

@@ -50,9 +50,9 @@ static void on_done(struct query *query)
 {
     struct http_exchange *exchange = query->owner;
     if (exchange != NULL && query->outcome == TRIP_SUCCEEDED)
-        answer_trip(exchange, describe(query), &query->trip);
+        answer_trip(exchange, describe(query), &query->trip, "");
     else if (exchange != NULL)
-        answer_failed_trip(exchange, query->outcome, query->error, "the query", query->problem);
+        answer_failed_trip(exchange, query->outcome, query->error, "the query", query->problem, "");
     free(query);
 }
 
