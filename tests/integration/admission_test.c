@@ -190,7 +190,7 @@ static void late_server_open(struct late_server *server, unsigned shed_lag_ms)
                                               .strategy = strategy_find("none"),
                                               .slow_io = server->slow_io,
                                               .source = source_find("timer"),
-                                              .counters = &server->http.counters};
+                                              .counters = server->http.counters};
     routes_prepare(&server->context);
     assert_int_equal(http_server_listen(&server->http, "127.0.0.1", 0, false), 0);
 }
