@@ -6,16 +6,15 @@
  * only while there are connections: an idle server does not wake up. */
 #include "server/http/server.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/http/connection.h"
+#include "server/http/listener.h"
 
-enum { BACKLOG = 4096, TICK_MAX_MS = 1000, TICK_MIN_MS = 5, DRAIN_GRACE_MS = 100 };
+enum { TICK_MAX_MS = 1000, TICK_MIN_MS = 5, DRAIN_GRACE_MS = 100 };
 
 /* An eighth of the shortest time-out: precise enough, and rare. */
 static unsigned tick_for(const struct http_limits *limits)
@@ -93,6 +92,12 @@ static void on_tick(uv_timer_t *clock)
         uv_timer_stop(clock);
 }
 
+static void keep_time(struct http_server *server)
+{
+    if (!uv_is_active((uv_handle_t *)&server->clock))
+        uv_timer_start(&server->clock, on_tick, server->tick_ms, server->tick_ms);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct http_server *server = listener->data;
@@ -100,58 +105,35 @@ static void on_connection(uv_stream_t *listener, int status)
         counter_add(&server->counters->accept_errors, 1); /* descriptors ran out: libuv closed it */
     else
         accept_one(server);
-    if (!uv_is_active((uv_handle_t *)&server->clock))
-        uv_timer_start(&server->clock, on_tick, server->tick_ms, server->tick_ms);
+    keep_time(server);
 }
 
-static int resolve(uv_loop_t *loop, const char *host, unsigned port,
-                   struct sockaddr_storage *address)
+int http_server_adopt(struct http_server *server, int fd)
 {
-    uv_getaddrinfo_t request;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    int rc = uv_getaddrinfo(loop, &request, NULL, host, NULL, &hints);
-    if (rc != 0)
-        return rc;
-    memcpy(address, request.addrinfo->ai_addr, request.addrinfo->ai_addrlen);
-    uv_freeaddrinfo(request.addrinfo);
-    if (address->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
-    else
-        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
-    return 0;
+    if (server->draining)
+        return UV_ECANCELED;
+    int rc = http_connection_adopt(server, fd);
+    keep_time(server);
+    return rc;
 }
 
 static int start_listening(struct http_server *server)
 {
     int rc = uv_tcp_nodelay(&server->listener, 1); /* connections inherit it: no call for each */
     if (rc == 0)
-        rc = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
-    return rc;
-}
-
-/* The socket is made here and not by uv_tcp_bind, because libuv 1.44 cannot set SO_REUSEPORT. */
-static int open_socket(struct http_server *server, int family, bool reuse_port)
-{
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = reuse_port;
-    if (fd < 0)
-        return -errno;
-    int rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 ? 0 : -errno;
-    if (rc == 0)
-        rc = uv_tcp_open(&server->listener, fd);
-    if (rc != 0)
-        close(fd);
+        rc = uv_listen((uv_stream_t *)&server->listener, HTTP_BACKLOG, on_connection);
     return rc;
 }
 
 int http_server_listen(struct http_server *server, const char *host, unsigned port, bool reuse_port)
 {
-    struct sockaddr_storage address;
-    int rc = resolve(server->loop, host, port, &address);
-    if (rc == 0)
-        rc = open_socket(server, address.ss_family, reuse_port);
-    if (rc == 0)
-        rc = uv_tcp_bind(&server->listener, (const struct sockaddr *)&address, 0);
+    int fd;
+    int rc = http_listener_open(server->loop, host, port, reuse_port, &fd);
+    if (rc != 0)
+        return rc;
+    rc = uv_tcp_open(&server->listener, fd);
+    if (rc != 0)
+        close(fd);
     return rc == 0 ? start_listening(server) : rc;
 }
 
@@ -161,31 +143,20 @@ int http_server_listen_fd(struct http_server *server, int fd)
     return rc == 0 ? start_listening(server) : rc;
 }
 
-static bool bound_address(const struct http_server *server, struct sockaddr_storage *address)
+static int listener_fd(const struct http_server *server)
 {
-    int length = sizeof *address;
-    return uv_tcp_getsockname(&server->listener, (struct sockaddr *)address, &length) == 0;
+    uv_os_fd_t fd;
+    return uv_fileno((const uv_handle_t *)&server->listener, &fd) == 0 ? fd : -1;
 }
 
 unsigned http_server_port(const struct http_server *server)
 {
-    struct sockaddr_storage address;
-    if (!bound_address(server, &address))
-        return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return http_listener_port(listener_fd(server));
 }
 
 void http_server_authority(const struct http_server *server, char *text, size_t size)
 {
-    struct sockaddr_storage address;
-    char name[INET6_ADDRSTRLEN] = "";
-    if (bound_address(server, &address))
-        (void)uv_ip_name((const struct sockaddr *)&address, name, sizeof name);
-    bool brackets = strchr(name, ':') != NULL;
-    snprintf(text, size, "%s%s%s:%u", brackets ? "[" : "", name, brackets ? "]" : "",
-             http_server_port(server));
+    http_listener_authority(listener_fd(server), text, size);
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -211,11 +182,9 @@ void http_server_settle(struct http_server *server)
 /* Clients that the kernel has already let in would be reset with the listener. */
 static void accept_pending(struct http_server *server)
 {
-    uv_os_fd_t listener;
-    int fd;
-    if (uv_fileno((uv_handle_t *)&server->listener, &listener) != 0)
-        return;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    int fd, listener = listener_fd(server);
+    while (listener >= 0 &&
+           (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         if (http_connection_adopt(server, fd) != 0)
             close(fd);
     }

@@ -82,6 +82,11 @@ int http_server_listen(struct http_server *server, const char *host, unsigned po
  */
 int http_server_listen_fd(struct http_server *server, int fd);
 
+/* Takes over a connected socket that another process has accepted; a server that listens nowhere
+ * can live on these. Returns 0 or a negative UV_E… code, UV_ECANCELED while it drains; then the
+ * socket is the caller's. */
+int http_server_adopt(struct http_server *server, int fd);
+
 /* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
 void http_server_authority(const struct http_server *server, char *text, size_t size);
 
