@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
+#include "server/cluster/member.h"
 #include "server/http/server.h"
 #include "server/log.h"
 #include "server/routes/routes.h"
@@ -24,6 +25,7 @@ struct app {
     struct offload *offload;
     struct slow_io *slow_io;
     struct routes_context context;
+    struct member member; /* of a cluster, unless context.member is 0 */
     char kernel_program[PATH_MAX];
     uv_timer_t drain_timer;
     uv_timer_t watchdog; /* tells the service manager that the loop turns */
@@ -41,6 +43,7 @@ static void on_http_closed(void *data)
     uv_close((uv_handle_t *)&app->watchdog, NULL);
     for (int i = 0; app->handles_signals && i < 2; i++)
         uv_close((uv_handle_t *)&app->signals[i], NULL);
+    member_leave(&app->member);
     offload_stop(app->offload);
     slow_io_stop(app->slow_io);
 }
@@ -158,6 +161,7 @@ static int make_app(struct app *app, uv_loop_t *loop)
         .source = source_find(app->options.slow_io),
         .counters = app->http.counters,
         .allow_crash = app->options.allow_crash,
+        .member = app->options.cluster > 0 ? member_number() : 0,
         .started_ns = trip_clock_ns(),
     };
     routes_prepare(&app->context);
@@ -178,9 +182,34 @@ int app_new(struct app **app, uv_loop_t *loop, const struct options *options)
     return rc;
 }
 
+/* ------------------------------------------------------------------ as a member of a cluster */
+
+static int on_dealt(void *data, int fd)
+{
+    struct app *app = data;
+    return http_server_adopt(&app->http, fd);
+}
+
+static void on_cluster_ends(void *data)
+{
+    app_drain(data);
+}
+
+static const struct member_events member_events = {on_dealt, on_cluster_ends};
+
+/* The connections come from a listener that was inherited, or one by one from the parent. */
+static int join_cluster(struct app *app)
+{
+    bool dealt = strcmp(app->options.cluster_sched, "rr") == 0;
+    int rc = dealt ? 0 : http_server_listen_fd(&app->http, MEMBER_LISTENER_FD);
+    return rc == 0 ? member_join(&app->member, app->http.loop, &member_events, app) : rc;
+}
+
 int app_listen(struct app *app)
 {
     const struct options *options = &app->options;
+    if (app->context.member > 0)
+        return join_cluster(app);
     int passed = systemd_listen_fd();
     if (passed >= 0)
         return http_server_listen_fd(&app->http, passed);
@@ -203,8 +232,10 @@ static void on_signal(uv_signal_t *handle, int number)
         uv_signal_stop(&app->signals[i]);
         signal(ending_signals[i], app->on_second_signal);
     }
-    log_event(LOG_INFO, "draining", NULL, "%s: taking no new connections, answering what is owed",
-              number == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (app->context.member == 0)
+        log_event(LOG_INFO, "draining", NULL,
+                  "%s: taking no new connections, answering what is owed",
+                  number == SIGTERM ? "SIGTERM" : "SIGINT");
     (void)systemd_notify("STOPPING=1");
     app_drain(app);
 }
@@ -216,8 +247,27 @@ static void on_watchdog(uv_timer_t *timer)
         "WATCHDOG=1"); /* from the loop: a frozen one is silent, and gets restarted */
 }
 
+static void log_listening(const struct app *app)
+{
+    char authority[80], url[96];
+    http_server_authority(&app->http, authority, sizeof authority);
+    snprintf(url, sizeof url, "http://%s", authority);
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddStringToObject(fields, "url", url);
+    cJSON_AddNumberToObject(fields, "port", app_port(app));
+    cJSON_AddNumberToObject(fields, "pid", uv_os_getpid());
+    cJSON_AddStringToObject(fields, "offload", app->options.offload);
+    log_event(LOG_INFO, "listening", fields, "listening on %s (offload=%s)", url,
+              app->options.offload);
+}
+
 static void tell_ready(struct app *app)
 {
+    if (app->context.member > 0) { /* the parent speaks for its members */
+        member_tell_ready(&app->member);
+        return;
+    }
+    log_listening(app);
     uint64_t interval_ms = systemd_watchdog_ms();
     int rc = systemd_notify("READY=1");
     if (rc != 0)
@@ -238,27 +288,12 @@ static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_sig
     }
 }
 
-static void log_listening(const struct app *app)
-{
-    char authority[80], url[96];
-    http_server_authority(&app->http, authority, sizeof authority);
-    snprintf(url, sizeof url, "http://%s", authority);
-    cJSON *fields = cJSON_CreateObject();
-    cJSON_AddStringToObject(fields, "url", url);
-    cJSON_AddNumberToObject(fields, "port", app_port(app));
-    cJSON_AddNumberToObject(fields, "pid", uv_os_getpid());
-    cJSON_AddStringToObject(fields, "offload", app->options.offload);
-    log_event(LOG_INFO, "listening", fields, "listening on %s (offload=%s)", url,
-              app->options.offload);
-}
-
 /* Returns the exit status. */
 static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
 {
     int rc = app_listen(app);
     if (rc == 0) {
         watch_signals(app, loop, on_second_signal);
-        log_listening(app);
         tell_ready(app);
     } else {
         log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
@@ -298,7 +333,7 @@ int app_run(const struct options *options, void (*on_second_signal)(int signal))
     }
     int status = serve(app, &loop, on_second_signal);
     rc = uv_loop_close(&loop);
-    if (rc == 0 && status == 0)
+    if (rc == 0 && status == 0 && options->cluster == 0)
         log_event(LOG_INFO, "stopped", NULL, "everything is answered and closed");
     return status;
 }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "server/app.h"
+#include "server/cluster/cluster.h"
+#include "server/cluster/member.h"
 #include "server/options.h"
 
 enum { EXIT_WRONG_USAGE = 2, EXIT_BY_SIGNAL = 128 };
@@ -36,5 +38,7 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
+    if (options.cluster > 0 && member_number() == 0)
+        return cluster_run(&options, argv, exit_at_once);
     return app_run(&options, exit_at_once);
 }

@@ -16,10 +16,18 @@
 #include "server/offload/offload.h"
 #include "server/slow_io/slow_io.h"
 
-enum option_type { OPTION_NUMBER, OPTION_TEXT, OPTION_FLAG, OPTION_STRATEGY, OPTION_SOURCE };
+enum option_type {
+    OPTION_NUMBER,
+    OPTION_TEXT,
+    OPTION_FLAG,
+    OPTION_CHOICE,
+    OPTION_STRATEGY,
+    OPTION_SOURCE
+};
 
 /* name, letter (0: none), type, member, min, max, default, environment variable, what the argument
- * is called, help. A default of NULL is worked out when the program starts. */
+ * is called (of a choice: the choices, "one|another"), help. A default of NULL is worked out when
+ * the program starts. */
 struct option_row {
     const char *name;
     char letter;
@@ -41,6 +49,10 @@ static const struct option_row rows[] = {
      "listen on this port; 0 picks a free one and prints it"},
     {"reuse-port", 0, OPTION_FLAG, AT(reuse_port), 0, 0, NULL, NULL, NULL,
      "let another server listen on the same port, for a rolling restart"},
+    {"cluster", 0, OPTION_NUMBER, AT(cluster), 0, 64, "0", NULL, "N",
+     "server processes on one port; 0 for none but this one"},
+    {"cluster-sched", 0, OPTION_CHOICE, AT(cluster_sched), 0, 0, "rr", NULL, "none|rr",
+     "who spreads their connections: the kernel, or the parent in turn"},
     {"offload", 'o', OPTION_STRATEGY, AT(offload), 0, 0, "none", NULL, "WHERE",
      "where /heavy computes"},
     {"slow-io", 0, OPTION_SOURCE, AT(slow_io), 0, 0, "sqlite", NULL, "SOURCE",
@@ -119,6 +131,23 @@ static int check_name(const struct option_row *row, const char *label, const cha
                                 error_size);
 }
 
+/* One of the words between the bars of row->argument. */
+static int check_choice(const struct option_row *row, const char *label, const char *value,
+                        char *error, size_t error_size)
+{
+    char choices[100] = "";
+    size_t length = strlen(value);
+    for (const char *word = row->argument; *word != '\0';) {
+        size_t size = strcspn(word, "|");
+        if (size == length && memcmp(word, value, size) == 0)
+            return 0;
+        snprintf(choices + strlen(choices), sizeof choices - strlen(choices), "%s%.*s",
+                 *choices != '\0' ? ", " : "", (int)size, word);
+        word += size + (word[size] == '|');
+    }
+    return bounded_choice_error(label, choices, value, error, error_size);
+}
+
 /* `label` is what the user called it: "--port" or "PORT". */
 static int set_value(struct options *options, const struct option_row *row, const char *label,
                      const char *value, char *error, size_t error_size)
@@ -133,6 +162,9 @@ static int set_value(struct options *options, const struct option_row *row, cons
     case OPTION_FLAG:
         *(bool *)member_of(options, row) = true;
         return 0;
+    case OPTION_CHOICE:
+        rc = check_choice(row, label, value, error, error_size);
+        break;
     case OPTION_STRATEGY:
     case OPTION_SOURCE:
         rc = check_name(row, label, value, error, error_size);

@@ -12,6 +12,8 @@ struct options {
     const char *host;
     unsigned port;
     bool reuse_port;
+    unsigned cluster; /* server processes; 0: this one serves */
+    const char *cluster_sched;
     const char *offload; /* the name of a strategy */
     const char *slow_io; /* the name of a source */
     unsigned threadpool_size;

@@ -2,6 +2,7 @@
 #include "server/systemd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,10 @@ static int is_for_us(const char *pid_variable)
 
 int systemd_listen_fd(void)
 {
-    return is_for_us("LISTEN_PID") && number_in("LISTEN_FDS") > 0 ? FIRST_PASSED_FD : -1;
+    if (!is_for_us("LISTEN_PID") || number_in("LISTEN_FDS") == 0)
+        return -1;
+    (void)fcntl(FIRST_PASSED_FD, F_SETFD, FD_CLOEXEC); /* not for the processes that we start */
+    return FIRST_PASSED_FD;
 }
 
 int systemd_notify(const char *state)

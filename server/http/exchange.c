@@ -53,6 +53,11 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
     return &http_connection_of(exchange)->parser.message.request;
 }
 
+void *http_exchange_context(const struct http_exchange *exchange)
+{
+    return http_connection_of(exchange)->server->context;
+}
+
 void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(void *data),
                          void *data)
 {

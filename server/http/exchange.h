@@ -24,6 +24,9 @@ typedef void http_handler(struct http_exchange *exchange, void *context);
 /* The request; valid while the handler runs. */
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 
+/* What the server was started with, for whoever answers later. */
+void *http_exchange_context(const struct http_exchange *exchange);
+
 /* Answers, now or after http_exchange_defer. The response is copied. The exchange is gone
  * afterwards. */
 void http_exchange_answer(struct http_exchange *exchange, const struct http_response *response);

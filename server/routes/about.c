@@ -56,6 +56,7 @@ void healthz_handler(struct http_exchange *exchange, void *context)
     uint64_t up_ns = trip_clock_ns() - routes_context->started_ns;
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "status", "alive");
+    answer_add_process(document, routes_context);
     cJSON_AddNumberToObject(document, "uptime_s", (double)(up_ns / 1000000000u));
     cJSON_AddStringToObject(document, "offload", strategy_name(routes_context->strategy));
     add_http(document, routes_context->counters);

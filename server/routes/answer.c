@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/http/problem.h"
 
@@ -46,6 +47,13 @@ static double rounded(double ms)
     return round(ms * 1000.0) / 1000.0;
 }
 
+void answer_add_process(cJSON *document, const struct routes_context *context)
+{
+    cJSON_AddNumberToObject(document, "pid", getpid());
+    if (context->member > 0)
+        cJSON_AddNumberToObject(document, "member", context->member);
+}
+
 void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip,
                  const char *fields)
 {
@@ -56,6 +64,7 @@ void answer_trip(struct http_exchange *exchange, cJSON *document, const struct t
     cJSON_AddNumberToObject(document, "wait_ms", rounded(trip_wait_ms(trip)));
     cJSON_AddNumberToObject(document, "run_ms", rounded(trip_run_ms(trip)));
     cJSON_AddNumberToObject(document, "return_ms", rounded(trip_return_ms(trip)));
+    answer_add_process(document, http_exchange_context(exchange));
     answer_text(exchange, document, all);
 }
 

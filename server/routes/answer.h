@@ -7,11 +7,15 @@
 
 #include "server/http/exchange.h"
 #include "server/observe/trip.h"
+#include "server/routes/routes.h"
+
+/* Adds which process it is that answers: pid and, in a cluster, member. */
+void answer_add_process(cJSON *document, const struct routes_context *context);
 
 /* `fields`, here and below, are further field lines, or "".
  *
  * Answers 200 with the document, which is taken over (NULL, when memory was short, gives a 503),
- * after adding lane, wait_ms, run_ms and return_ms to it. */
+ * after adding lane, wait_ms, run_ms and return_ms to it, and the process. */
 void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip,
                  const char *fields);
 

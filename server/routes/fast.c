@@ -2,14 +2,21 @@
  * nothing else, which makes it the thermometer of every experiment here. */
 #include "server/routes/routes.h"
 
+#include <stdio.h>
+
 static const char text[] = "fast: the event loop answered at once\n";
 
 void routes_prepare(struct routes_context *context)
 {
+    size_t length = (size_t)snprintf(context->fast_fields, sizeof context->fast_fields,
+                                     "Cache-Control: no-store\r\n");
+    if (context->member > 0)
+        snprintf(context->fast_fields + length, sizeof context->fast_fields - length,
+                 "Offloop-Member: %u\r\n", context->member);
     http_prepare(&context->fast, &(struct http_response){
                                      .status = 200,
                                      .content_type = "text/plain; charset=utf-8",
-                                     .fields = "Cache-Control: no-store\r\n",
+                                     .fields = context->fast_fields,
                                      .body = text,
                                      .body_bytes = sizeof text - 1,
                                  });

@@ -19,7 +19,9 @@ struct routes_context {
     const struct http_counters *counters;
     uint64_t started_ns;
     struct http_prepared fast; /* the answer of /fast */
-    bool allow_crash;          /* may a request ask for the kernel that crashes? */
+    char fast_fields[80];
+    unsigned member;  /* this process's number in its cluster; 0: there is none */
+    bool allow_crash; /* may a request ask for the kernel that crashes? */
 };
 
 /* Fills in what the handlers prepare once. */

@@ -1,0 +1,89 @@
+/* member.c – see member.h. */
+#include "server/cluster/member.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "kernel/bounded.h"
+#include "server/cluster/channel.h"
+#include "server/log.h"
+
+unsigned member_number(void)
+{
+    char error[120];
+    uint64_t number = 0;
+    const char *text = getenv(MEMBER_VARIABLE);
+    if (text != NULL)
+        (void)bounded_integer(MEMBER_VARIABLE, 1, 1000, text, &number, error, sizeof error);
+    return (unsigned)number;
+}
+
+static void on_end(struct member *member)
+{
+    uv_poll_stop(&member->channel);
+    if (getppid() != member->parent)
+        log_event(LOG_WARNING, "parent_gone", NULL, "the cluster's parent is gone: draining");
+    member->events->on_end(member->data);
+}
+
+static void take(struct member *member, int fd)
+{
+    int rc = member->events->on_connection(member->data, fd);
+    if (rc != 0)
+        close(fd);
+    (void)channel_say(MEMBER_CHANNEL_FD, rc == 0 ? CHANNEL_TAKEN : CHANNEL_REFUSED, -1);
+}
+
+/* The status is no news: whatever is wrong with the channel, hearing tells. */
+static void on_channel(uv_poll_t *poll, int status, int events)
+{
+    struct member *member = poll->data;
+    enum channel_word word;
+    int fd, rc;
+    (void)status, (void)events;
+    while ((rc = channel_hear(MEMBER_CHANNEL_FD, &word, &fd)) > 0) {
+        if (fd >= 0)
+            take(member, fd);
+    }
+    if (rc < 0)
+        on_end(member);
+}
+
+/* The processes that this one starts shall not inherit what it has inherited. */
+static int keep_to_itself(int fd)
+{
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+int member_join(struct member *member, uv_loop_t *loop, const struct member_events *events,
+                void *data)
+{
+    int rc = keep_to_itself(MEMBER_CHANNEL_FD);
+    if (rc != 0)
+        return rc;
+    member->events = events;
+    member->data = data;
+    member->parent = getppid();
+    rc = uv_poll_init(loop, &member->channel, MEMBER_CHANNEL_FD);
+    if (rc != 0)
+        return rc;
+    member->channel.data = member;
+    member->joined = true;
+    return uv_poll_start(&member->channel, UV_READABLE, on_channel);
+}
+
+void member_tell_ready(struct member *member)
+{
+    (void)member;
+    (void)channel_say(MEMBER_CHANNEL_FD, CHANNEL_READY, -1);
+}
+
+void member_leave(struct member *member)
+{
+    if (!member->joined)
+        return;
+    channel_end(MEMBER_CHANNEL_FD);
+    uv_close((uv_handle_t *)&member->channel, NULL);
+}
