@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/temporary.h"
+
 static const uint64_t MS = 1000000;
 
 struct memory_page {
@@ -237,23 +239,52 @@ static void test_a_file_that_takes_no_more_is_reported(void **state)
 
 /* ------------------------------------------------------------------ Prometheus' opinion */
 
-/* promtool reads the page as the collector would, and lints names, units and help. */
-static void test_promtool_finds_no_fault(void **state)
+static void need_promtool(void)
+{
+    if (system("command -v promtool >/dev/null") == 0)
+        return;
+    print_message("SKIPPED: promtool (Debian: prometheus) is not here\n");
+    skip();
+}
+
+static void write_all(FILE *file, enum exposition_format format)
 {
     struct exposition page;
-    (void)state;
-    if (system("command -v promtool >/dev/null") != 0) {
-        print_message("SKIPPED: promtool (Debian: prometheus) is not here\n");
-        skip();
-    }
-    FILE *promtool = popen("promtool check metrics >&2", "w");
-    assert_non_null(promtool);
-    exposition_begin(&page, promtool, EXPOSITION_PROMETHEUS);
+    exposition_begin(&page, file, format);
     write_families(&page);
     write_awkward(&page);
     write_histogram(&page, EXPOSITION_LABELS({"route", "/slow"}));
     assert_int_equal(exposition_end(&page), 0);
+}
+
+/* promtool reads the page as the collector would, and lints names, units and help. */
+static void test_promtool_finds_no_fault(void **state)
+{
+    (void)state;
+    need_promtool();
+    FILE *promtool = popen("promtool check metrics >&2", "w");
+    assert_non_null(promtool);
+    write_all(promtool, EXPOSITION_PROMETHEUS);
     assert_int_equal(pclose(promtool), 0);
+}
+
+/* It checks OpenMetrics only where it imports, and imports only samples that say when. */
+static void test_promtool_imports_openmetrics(void **state)
+{
+    char folder[200], command[800];
+    (void)state;
+    need_promtool();
+    temporary_folder(folder, sizeof folder);
+    snprintf(command, sizeof command,
+             "sed '/^[^#]/ s/$/ 1700000000/' >%s/page && "
+             "promtool tsdb create-blocks-from openmetrics %s/page %s/data >&2",
+             folder, folder, folder);
+    FILE *promtool = popen(command, "w");
+    assert_non_null(promtool);
+    write_all(promtool, EXPOSITION_OPENMETRICS);
+    int status = pclose(promtool);
+    temporary_folder_remove(folder);
+    assert_int_equal(status, 0);
 }
 
 int main(void)
@@ -268,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_the_client_chooses_the_format),
         cmocka_unit_test(test_a_file_that_takes_no_more_is_reported),
         cmocka_unit_test(test_promtool_finds_no_fault),
+        cmocka_unit_test(test_promtool_imports_openmetrics),
     };
     return cmocka_run_group_tests_name("exposition", tests, NULL, NULL);
 }
