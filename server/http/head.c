@@ -14,6 +14,14 @@ int http_refuse(struct http_parser *parser, int status, const char *detail)
 
 /* ------------------------------------------------------------------ field lines */
 
+static int check_authority(struct http_parser *parser, const char *authority, size_t length)
+{
+    const char *const *allowed = parser->shared->allowed_hosts;
+    if (allowed != NULL && !http_is_known_host(authority, length, allowed))
+        return http_refuse(parser, 421, "this server does not answer for that host name");
+    return 0;
+}
+
 static int check_host(struct http_parser *parser, const char *value)
 {
     if (parser->message.has_host)
@@ -25,6 +33,8 @@ static int check_host(struct http_parser *parser, const char *value)
         return 0;
     if (!http_is_host(value, length))
         return http_refuse(parser, 400, "the Host field is not a host with an optional port");
+    if (check_authority(parser, value, length) != 0)
+        return -1;
     if (length < sizeof parser->shared->good_host)
         memcpy(good, value, length + 1);
     return 0;
@@ -139,6 +149,18 @@ static enum http_method method_of(const llhttp_t *llhttp)
     }
 }
 
+/* The absolute form (RFC 9112, section 3.2.2): *target moves behind the authority. */
+static int skip_authority(struct http_parser *parser, char **target)
+{
+    const char *authority;
+    size_t length;
+    const char *rest = http_skip_authority(*target, &authority, &length);
+    if (rest == NULL || !http_is_host(authority, length))
+        return http_refuse(parser, 400, "the request target is neither a path nor an http URL");
+    *target += rest - *target;
+    return check_authority(parser, authority, length);
+}
+
 /* Brings the target to a decoded path and a query, each ended by NUL in its place (RFC 9112,
  * section 3.2). */
 static int split_target(struct http_parser *parser)
@@ -149,14 +171,8 @@ static int split_target(struct http_parser *parser)
         parser->message.path_at = parser->message.query_at = 1; /* both are empty */
         return 0;
     }
-    if (*target != '/') {
-        const char *authority;
-        size_t length;
-        const char *rest = http_skip_authority(target, &authority, &length);
-        if (rest == NULL || !http_is_host(authority, length))
-            return http_refuse(parser, 400, "the request target is neither a path nor an http URL");
-        target += rest - target;
-    }
+    if (*target != '/' && skip_authority(parser, &target) != 0)
+        return -1;
     if (!http_is_target(target))
         return http_refuse(parser, 400, "the request target has a character that must be escaped");
     size_t path_length = (size_t)(strchrnul(target, '?') - target);

@@ -69,6 +69,8 @@ struct http_parser_shared {
     size_t max_body_bytes;
     llhttp_t fresh; /* an llhttp that has seen nothing: to copy is quicker than to initialise */
 
+    const char *const *allowed_hosts; /* see http_server_allow_hosts; NULL: any host */
+
     char good_host[64]; /* the last Host that was found to be one: clients repeat it */
 
     /* The last message, while its text is still in the scratch; memo_length 0: there is none. */

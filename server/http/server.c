@@ -143,6 +143,13 @@ int http_server_listen_fd(struct http_server *server, int fd)
     return rc == 0 ? start_listening(server) : rc;
 }
 
+void http_server_allow_hosts(struct http_server *server, const char *const *names)
+{
+    server->parser_shared.allowed_hosts = names;
+    server->parser_shared.good_host[0] = '\0'; /* it, and the message before, were good without */
+    server->parser_shared.memo_length = 0;
+}
+
 static int listener_fd(const struct http_server *server)
 {
     uv_os_fd_t fd;

@@ -87,6 +87,12 @@ int http_server_listen_fd(struct http_server *server, int fd);
  * socket is the caller's. */
 int http_server_adopt(struct http_server *server, int fd);
 
+/* Answers only requests for these host names (ended by NULL), `localhost` and IP addresses,
+ * whatever the port; others get 421. Against DNS rebinding: a page from elsewhere whose name is
+ * made to point here is of the same origin as this server in the browser's eyes, and sends its own
+ * name. The list must outlive the server. NULL, and that is how it begins: any host will do. */
+void http_server_allow_hosts(struct http_server *server, const char *const *names);
+
 /* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
 void http_server_authority(const struct http_server *server, char *text, size_t size);
 

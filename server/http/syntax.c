@@ -88,6 +88,29 @@ bool http_is_host(const char *text, size_t length)
     return *host_end == ':' && is_port(host_end + 1, (size_t)(end - host_end) - 1);
 }
 
+static bool is_ipv4(const char *text, size_t length)
+{
+    char copy[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (length >= sizeof copy)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return inet_pton(AF_INET, copy, &address) == 1;
+}
+
+bool http_is_known_host(const char *authority, size_t length, const char *const *names)
+{
+    const char *colon = memchr(authority, ':', length);
+    size_t host_length = colon != NULL ? (size_t)(colon - authority) : length;
+    if (*authority == '[' || is_ipv4(authority, host_length) ||
+        http_element_is(authority, host_length, "localhost"))
+        return true;
+    while (*names != NULL && !http_element_is(authority, host_length, *names))
+        names++;
+    return *names != NULL;
+}
+
 bool http_is_target(const char *text)
 {
     while (set_has(target_characters, *text))

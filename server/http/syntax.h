@@ -20,6 +20,10 @@ static inline bool http_is_blank(char c)
  * sections 4.2.1 and 7.2; RFC 3986, section 3.2.2). */
 bool http_is_host(const char *text, size_t length);
 
+/* Of such an authority, is the host an IP address, "localhost" or one of these names (in any case;
+ * a list ended by NULL)? No name server can make any of them mean another machine. */
+bool http_is_known_host(const char *authority, size_t length, const char *const *names);
+
 /* Only characters that may stand in a path and a query (RFC 3986, appendix A). */
 bool http_is_target(const char *text);
 

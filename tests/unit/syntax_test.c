@@ -184,6 +184,33 @@ static void test_list_has(void **state)
     assert_false(http_list_has("closed, clos, close it, enclose", "close"));
 }
 
+static void test_known_hosts(void **state)
+{
+    static const char *const names[] = {"offloop.test", "b", NULL}, *const none[] = {NULL};
+    static const char *const known[] = {
+        "127.0.0.1", "127.0.0.1:8080", "10.1.2.3:", "[::1]",          "[fe80::1]:8080",
+        "localhost", "LocalHost:8080", "b",         "OFFLOOP.test:80"};
+    static const char *const strange[] = {"example.org",
+                                          "localhost.example.org",
+                                          "localhost.",
+                                          "127.0.0.1.example.org",
+                                          "127.0.0.1.",
+                                          "127.1",
+                                          "0x7f.0.0.1",
+                                          "256.0.0.1",
+                                          "offloop.test.org:1",
+                                          "offloop",
+                                          "bb",
+                                          "%6cocalhost"};
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_true(http_is_known_host(known[i], strlen(known[i]), names));
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++)
+        assert_false(http_is_known_host(strange[i], strlen(strange[i]), names));
+    assert_true(http_is_known_host("localhost:1", 11, none));
+    assert_false(http_is_known_host("b", 1, none));
+}
+
 static void assert_authority(const char *target, const char *authority, const char *rest)
 {
     const char *at;
@@ -222,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_host_bounds),      cmocka_unit_test(test_lists),
         cmocka_unit_test(test_quoted_lists),     cmocka_unit_test(test_skipping),
         cmocka_unit_test(test_list_has),         cmocka_unit_test(test_authorities),
+        cmocka_unit_test(test_known_hosts),
     };
     return cmocka_run_group_tests_name("syntax", tests, NULL, NULL);
 }
