@@ -137,6 +137,7 @@ static int make_parts(struct app *app, uv_loop_t *loop)
         rc = http_server_init(&app->http, loop, &limits, &routes, &app->context);
     if (rc != 0)
         return rc;
+    http_server_set_fields(&app->http, &routes_fields);
     rc = make_offload(app, loop);
     if (rc == 0)
         return 0;

@@ -16,7 +16,8 @@ static size_t put_response(char *at, const struct http_connection *connection,
                            const struct http_response *response, enum http_persistence persistence)
 {
     const char *date = http_date_line(&connection->server->date, time(NULL));
-    size_t length = http_response_head(at, response, persistence, date);
+    size_t length =
+        http_response_head(at, response, persistence, date, &connection->server->fields);
     if (connection->exchange.head_only || response->body_bytes == 0)
         return length;
     memcpy(at + length, response->body, response->body_bytes);
@@ -27,7 +28,8 @@ void http_exchange_send(struct http_connection *connection, const struct http_re
                         enum http_persistence persistence)
 {
     char *room;
-    size_t bound = http_response_head_bound(response) + response->body_bytes;
+    size_t bound =
+        http_response_head_bound(response, &connection->server->fields) + response->body_bytes;
     int rc = http_outbox_reserve(&connection->outbox, bound, &room);
     if (rc == 0)
         rc = http_outbox_commit(&connection->outbox,

@@ -100,15 +100,17 @@ static char *put_framing(char *at, const struct http_response *response)
     return PUT(at, "\r\n");
 }
 
-size_t http_response_head_bound(const struct http_response *response)
+size_t http_response_head_bound(const struct http_response *response,
+                                const struct http_fields *common)
 {
     enum { FIXED_BYTES = 256 }; /* status line, Date, framing, Connection, empty line */
     return FIXED_BYTES + (response->content_type != NULL ? strlen(response->content_type) : 0) +
-           (response->fields != NULL ? strlen(response->fields) : 0);
+           (response->fields != NULL ? strlen(response->fields) : 0) + common->length;
 }
 
 size_t http_response_head(char *head, const struct http_response *response,
-                          enum http_persistence persistence, const char *date_line)
+                          enum http_persistence persistence, const char *date_line,
+                          const struct http_fields *common)
 {
     char *at = put_status(head, response->status);
     at = put(at, date_line, HTTP_DATE_LINE_BYTES);
@@ -124,18 +126,21 @@ size_t http_response_head(char *head, const struct http_response *response,
         at = PUT(at, "Connection: keep-alive\r\n");
     if (response->fields != NULL)
         at = put(at, response->fields, strlen(response->fields));
+    if (common->length > 0)
+        at = put(at, common->lines, common->length);
     at = PUT(at, "\r\n");
     return (size_t)(at - head);
 }
 
-void http_prepare(struct http_prepared *prepared, const struct http_response *response)
+void http_prepare(struct http_prepared *prepared, const struct http_response *response,
+                  const struct http_fields *common)
 {
     struct http_date date = {0};
     *prepared = (struct http_prepared){.response = *response};
-    if (http_response_head_bound(response) + response->body_bytes > sizeof prepared->bytes)
+    if (http_response_head_bound(response, common) + response->body_bytes > sizeof prepared->bytes)
         return;
     const char *date_line = http_date_line(&date, 0);
-    size_t length = http_response_head(prepared->bytes, response, HTTP_PERSISTS, date_line);
+    size_t length = http_response_head(prepared->bytes, response, HTTP_PERSISTS, date_line, common);
     memcpy(prepared->bytes + length, response->body, response->body_bytes);
     prepared->length = length + response->body_bytes;
     prepared->date_at = (size_t)(strstr(prepared->bytes, date_line) - prepared->bytes);

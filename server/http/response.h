@@ -35,6 +35,17 @@ struct http_response {
     enum http_framing framing; /* of an answer that streams; http_exchange_stream sets it */
 };
 
+/* Field lines that all answers of a server have. */
+struct http_fields {
+    const char *lines; /* each ended by CRLF; NULL: none */
+    size_t length;
+};
+
+#define HTTP_FIELDS(lines)       \
+    {                            \
+        lines, sizeof(lines) - 1 \
+    }
+
 /* How the connection goes on, which the head must say (RFC 9112, section 9.3). */
 enum http_persistence {
     HTTP_PERSISTS,            /* 1.1: nothing to say */
@@ -59,8 +70,10 @@ struct http_prepared {
     char bytes[HTTP_PREPARED_BYTES];
 };
 
-/* The response, and what it points to, must outlive the prepared answer. */
-void http_prepare(struct http_prepared *prepared, const struct http_response *response);
+/* The response, and what it points to, must outlive the prepared answer. `common` are the fields of
+ * the server that will send it. */
+void http_prepare(struct http_prepared *prepared, const struct http_response *response,
+                  const struct http_fields *common);
 
 /* Copies the answer to `at`, which has room for prepared->length bytes. */
 static inline void http_prepared_copy(char *at, const struct http_prepared *prepared,
@@ -77,11 +90,13 @@ const char *http_reason(int status);
 const char *http_date_line(struct http_date *date, time_t now);
 
 /* An upper bound for the head of this response, in bytes. */
-size_t http_response_head_bound(const struct http_response *response);
+size_t http_response_head_bound(const struct http_response *response,
+                                const struct http_fields *common);
 
 /* Writes the head, with the empty line behind it, to `head`, which has room for the bound. Returns
  * its length. Content-Length is left out where it is not allowed (1xx, 204). */
 size_t http_response_head(char *head, const struct http_response *response,
-                          enum http_persistence persistence, const char *date_line);
+                          enum http_persistence persistence, const char *date_line,
+                          const struct http_fields *common);
 
 #endif

@@ -150,6 +150,11 @@ void http_server_allow_hosts(struct http_server *server, const char *const *name
     server->parser_shared.memo_length = 0;
 }
 
+void http_server_set_fields(struct http_server *server, const struct http_fields *fields)
+{
+    server->fields = *fields;
+}
+
 static int listener_fd(const struct http_server *server)
 {
     uv_os_fd_t fd;

@@ -43,6 +43,7 @@ struct http_server {
     struct http_limits limits;
     struct http_router router;
     void *context;                                /* for the handlers */
+    struct http_fields fields;                    /* of every answer */
     struct http_counters own_counters, *counters; /* the second points to the first, or elsewhere */
     struct http_date date;
     struct http_parser_shared parser_shared;
@@ -92,6 +93,10 @@ int http_server_adopt(struct http_server *server, int fd);
  * made to point here is of the same origin as this server in the browser's eyes, and sends its own
  * name. The list must outlive the server. NULL, and that is how it begins: any host will do. */
 void http_server_allow_hosts(struct http_server *server, const char *const *names);
+
+/* Every answer has these fields from now on, refusals included. Their text must outlive the server.
+ */
+void http_server_set_fields(struct http_server *server, const struct http_fields *fields);
 
 /* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
 void http_server_authority(const struct http_server *server, char *text, size_t size);

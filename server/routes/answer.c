@@ -9,9 +9,14 @@
 
 #include "server/http/problem.h"
 
-enum { FIELDS_BYTES = 300 };
+enum { FIELDS_BYTES = 400 };
 
 #define NO_STORE "Cache-Control: no-store\r\n" /* browsers queue two tabs on one cacheable URL */
+
+/* A page from another origin may read the stamps, and draw the request in its timeline. */
+#define TRIP_FIELDS                                             \
+    NO_STORE "Access-Control-Expose-Headers: Server-Timing\r\n" \
+             "Timing-Allow-Origin: *\r\n"
 
 static void answer_text(struct http_exchange *exchange, cJSON *document, const char *fields)
 {
@@ -36,7 +41,7 @@ static void answer_text(struct http_exchange *exchange, cJSON *document, const c
 /* Those of every answer that a trip leads to, and more. */
 static void put_fields(char all[FIELDS_BYTES], const struct trip *trip, const char *more)
 {
-    size_t length = (size_t)snprintf(all, FIELDS_BYTES, NO_STORE "%s", more);
+    size_t length = (size_t)snprintf(all, FIELDS_BYTES, TRIP_FIELDS "%s", more);
     if (length < FIELDS_BYTES)
         trip_server_timing(trip, all + length, FIELDS_BYTES - length);
 }
@@ -86,8 +91,8 @@ void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcom
                         const char *what, const char *problem, const char *fields)
 {
     char plain[FIELDS_BYTES], retry[FIELDS_BYTES];
-    snprintf(plain, sizeof plain, NO_STORE "%s", fields);
-    snprintf(retry, sizeof retry, NO_STORE "Retry-After: 1\r\n%s", fields);
+    snprintf(plain, sizeof plain, TRIP_FIELDS "%s", fields);
+    snprintf(retry, sizeof retry, TRIP_FIELDS "Retry-After: 1\r\n%s", fields);
     if (outcome == TRIP_REFUSED && error == -EAGAIN)
         http_problem(exchange, 503, retry, "%s was not taken: the queue is full", what);
     else if (outcome == TRIP_REFUSED)

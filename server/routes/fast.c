@@ -13,13 +13,14 @@ void routes_prepare(struct routes_context *context)
     if (context->member > 0)
         snprintf(context->fast_fields + length, sizeof context->fast_fields - length,
                  "Offloop-Member: %u\r\n", context->member);
-    http_prepare(&context->fast, &(struct http_response){
-                                     .status = 200,
-                                     .content_type = "text/plain; charset=utf-8",
-                                     .fields = context->fast_fields,
-                                     .body = text,
-                                     .body_bytes = sizeof text - 1,
-                                 });
+    const struct http_response response = {
+        .status = 200,
+        .content_type = "text/plain; charset=utf-8",
+        .fields = context->fast_fields,
+        .body = text,
+        .body_bytes = sizeof text - 1,
+    };
+    http_prepare(&context->fast, &response, &routes_fields);
 }
 
 void fast_handler(struct http_exchange *exchange, void *context)

@@ -17,4 +17,6 @@ static const struct http_route table[] = {
      "alive, says the event loop itself: it hangs when the loop does"},
 };
 
+const struct http_fields routes_fields = HTTP_FIELDS("Access-Control-Allow-Origin: *\r\n");
+
 const struct http_router routes = {table, sizeof table / sizeof *table};

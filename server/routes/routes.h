@@ -30,6 +30,9 @@ void routes_prepare(struct routes_context *context);
 /* The table, for http_server_init. */
 extern const struct http_router routes;
 
+/* The fields of every answer: pages from other origins, the observer's among them, may read it. */
+extern const struct http_fields routes_fields;
+
 http_handler index_handler, healthz_handler; /* about.c */
 http_handler fast_handler;
 http_handler slow_handler;

@@ -68,6 +68,33 @@ static void assert_timing_agrees(const struct answer *answer)
     assert_string_equal(answer_field(answer, "Server-Timing"), expected);
 }
 
+/* ------------------------------------------------------------------ pages of other origins */
+
+/* A page elsewhere may read every answer, an error too, and the stamps of what took time. */
+static void test_pages_of_other_origins(void **state)
+{
+    static const char *const targets[] = {"/fast",
+                                          "/healthz",
+                                          "/nowhere",
+                                          "/slow?ms=x",
+                                          "/slow?ms=0&via=timer",
+                                          "/heavy?kernel=primes&n=100",
+                                          "/heavy?kernel=mandelbrot&n=16&format=png"};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        const struct answer *answer = get(state, targets[i]);
+        assert_string_equal(answer_field(answer, "Access-Control-Allow-Origin"), "*");
+        if (answer_field(answer, "Server-Timing") == NULL) {
+            assert_true(i < 4);
+            continue;
+        }
+        assert_string_equal(answer_field(answer, "Timing-Allow-Origin"), "*");
+        assert_string_equal(answer_field(answer, "Access-Control-Expose-Headers"), "Server-Timing");
+    }
+    assert_string_equal(answer_field(ask(state, "GET /fast HTTP/1.1\r\nConnection: close", false),
+                                     "Access-Control-Allow-Origin"),
+                        "*");
+}
+
 /* ------------------------------------------------------------------ /fast, /, /healthz */
 
 static void test_fast(void **state)
@@ -368,6 +395,7 @@ static void test_awaiting_blocks_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages_of_other_origins),
         cmocka_unit_test(test_fast),
         cmocka_unit_test(test_the_index_lists_the_routes),
         cmocka_unit_test(test_healthz_counts),

@@ -11,6 +11,7 @@
 
 #define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
+static const struct http_fields no_fields = {0};
 static const time_t moment = 784111777; /* the one that RFC 9110, section 5.6.7 shows */
 
 /* Writes the head into memory of exactly the bound, so that a sanitizer sees a wrong one. */
@@ -18,10 +19,11 @@ static void assert_head(const struct http_response *response, enum http_persiste
                         const char *expected)
 {
     struct http_date date = {0};
-    char *head = malloc(http_response_head_bound(response));
+    char *head = malloc(http_response_head_bound(response, &no_fields));
     assert_non_null(head);
-    size_t length = http_response_head(head, response, persistence, http_date_line(&date, moment));
-    assert_in_range(length, 1, http_response_head_bound(response));
+    size_t length =
+        http_response_head(head, response, persistence, http_date_line(&date, moment), &no_fields);
+    assert_in_range(length, 1, http_response_head_bound(response, &no_fields));
     assert_int_equal(length, strlen(expected));
     assert_memory_equal(head, expected, length);
     free(head);
@@ -62,6 +64,39 @@ static void test_further_fields(void **state)
                 "Connection: close\r\nA: b\r\nC: d\r\n\r\n");
 }
 
+/* RFC 9112, section 6.3: an answer that streams has no Content-Length. */
+static void test_framing(void **state)
+{
+    (void)state;
+    assert_head(&(struct http_response){.status = 200, .framing = HTTP_FRAMED_BY_CHUNKS},
+                HTTP_PERSISTS, "HTTP/1.1 200 OK\r\n" DATE "Transfer-Encoding: chunked\r\n\r\n");
+    assert_head(&(struct http_response){.status = 200, .framing = HTTP_FRAMED_BY_CLOSE},
+                HTTP_CLOSES, "HTTP/1.1 200 OK\r\n" DATE "Connection: close\r\n\r\n");
+}
+
+/* The fields of the server come last, in answers and in prepared ones. */
+static void test_common_fields(void **state)
+{
+    const struct http_fields common = HTTP_FIELDS("X: y\r\n");
+    const struct http_response response = {
+        .status = 200, .fields = "A: b\r\n", .body = "c", .body_bytes = 1};
+    const char expected[] = "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 1\r\nA: b\r\nX: y\r\n\r\nc";
+    struct http_prepared prepared;
+    struct http_date date = {0};
+    char bytes[HTTP_PREPARED_BYTES];
+    (void)state;
+    size_t length =
+        http_response_head(bytes, &response, HTTP_PERSISTS, http_date_line(&date, moment), &common);
+    assert_int_equal(length, sizeof expected - 2);
+    assert_memory_equal(bytes, expected, length);
+    assert_int_equal(http_response_head_bound(&response, &common),
+                     http_response_head_bound(&response, &no_fields) + common.length);
+    http_prepare(&prepared, &response, &common);
+    assert_int_equal(prepared.length, sizeof expected - 1);
+    http_prepared_copy(bytes, &prepared, http_date_line(&date, moment));
+    assert_memory_equal(bytes, expected, prepared.length);
+}
+
 static void test_large_numbers(void **state)
 {
     (void)state;
@@ -86,11 +121,11 @@ static void test_bounds(void **state)
                                          .content_type = "application/problem+json",
                                          .fields = "Allow: GET, HEAD\r\n",
                                          .body_bytes = SIZE_MAX};
-        char *head = malloc(http_response_head_bound(&response));
+        char *head = malloc(http_response_head_bound(&response, &no_fields));
         assert_non_null(head);
         assert_in_range(http_response_head(head, &response, HTTP_PERSISTS_EXPLICITLY,
-                                           http_date_line(&date, moment)),
-                        1, http_response_head_bound(&response));
+                                           http_date_line(&date, moment), &no_fields),
+                        1, http_response_head_bound(&response, &no_fields));
         assert_memory_equal(head, "HTTP/1.1 ", 9);
         assert_int_equal(atoi(head + 9), statuses[i]);
         assert_memory_equal(head + 13, http_reason(statuses[i]), strlen(http_reason(statuses[i])));
@@ -151,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_further_fields), cmocka_unit_test(test_large_numbers),
         cmocka_unit_test(test_bounds),         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_dates),          cmocka_unit_test(test_date_changes),
+        cmocka_unit_test(test_framing),        cmocka_unit_test(test_common_fields),
     };
     return cmocka_run_group_tests_name("response", tests, NULL, NULL);
 }
