@@ -70,7 +70,10 @@ static void abandon(struct http_connection *connection, enum connection_state st
     connection->state = state;
     if (!abandoned)
         return;
+    const struct http_watcher *watcher = connection->server->watcher;
     counter_add(&connection->server->counters->exchanges_abandoned, 1);
+    if (watcher != NULL)
+        watcher->on_answered(watcher->data, &connection->exchange, 0);
     connection->exchange.on_abandoned(connection->exchange.data);
 }
 
@@ -277,6 +280,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     }
     if (length == 0 || connection->state == CONNECTION_LINGERING)
         return;
+    if (connection->server->watcher != NULL)
+        connection->read_at_ns = uv_hrtime();
     if (http_inbox_receive(&connection->inbox, buffer->base, (size_t)length) != 0) {
         http_connection_give_up(connection, UV_ENOMEM);
         return;

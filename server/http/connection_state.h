@@ -36,6 +36,8 @@ enum connection_state {
 struct http_exchange {
     void (*on_abandoned)(void *data);
     void *data;
+    size_t route;      /* its row in the table, or behind the last */
+    uint64_t began_ns; /* if somebody watches */
     bool deferred;
     bool streams;    /* its head has gone out, its content comes in pieces */
     int status;      /* of an answer that streams */
@@ -55,13 +57,14 @@ struct http_connection {
     struct http_inbox inbox;
     struct http_outbox outbox;
 
-    uint64_t since;    /* the tick that the state's time-out counts from */
-    uint64_t taken;    /* of the outbox, at the last look; UINT64_MAX before the first */
-    unsigned requests; /* over its life */
-    bool last;         /* no further message is taken */
-    bool lingers;      /* the peer may still be sending when the last answer leaves */
-    bool ended;        /* the peer will send nothing more */
-    bool receiving;    /* uv_read_start is in force */
+    uint64_t read_at_ns; /* if somebody watches */
+    uint64_t since;      /* the tick that the state's time-out counts from */
+    uint64_t taken;      /* of the outbox, at the last look; UINT64_MAX before the first */
+    unsigned requests;   /* over its life */
+    bool last;           /* no further message is taken */
+    bool lingers;        /* the peer may still be sending when the last answer leaves */
+    bool ended;          /* the peer will send nothing more */
+    bool receiving;      /* uv_read_start is in force */
 };
 
 /* Everything that happens to a connection stands between these two: the loop's shared output is its

@@ -68,6 +68,35 @@ void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(vo
     exchange->data = data;
 }
 
+void http_exchange_routed(struct http_exchange *exchange, size_t route)
+{
+    const struct http_connection *connection = http_connection_of(exchange);
+    const struct http_watcher *watcher = connection->server->watcher;
+    exchange->route = route;
+    if (watcher == NULL)
+        return;
+    exchange->began_ns = connection->read_at_ns;
+    watcher->on_begin(watcher->data, exchange);
+}
+
+size_t http_exchange_route(const struct http_exchange *exchange)
+{
+    return exchange->route;
+}
+
+uint64_t http_exchange_began_ns(const struct http_exchange *exchange)
+{
+    return exchange->began_ns;
+}
+
+int http_exchange_fd(const struct http_exchange *exchange)
+{
+    uv_os_fd_t fd;
+    const uv_tcp_t *socket = &http_connection_of(exchange)->socket;
+    int rc = uv_fileno((const uv_handle_t *)socket, &fd);
+    return rc == 0 ? fd : rc;
+}
+
 /* A connection goes on unless this request, its quota or a drain ends it; a drain lets the requests
  * that have already been read be answered first. */
 enum http_persistence http_exchange_persistence(const struct http_connection *connection)
@@ -92,6 +121,8 @@ enum http_persistence http_exchange_conclude(struct http_connection *connection,
     connection->state = CONNECTION_IDLE;
     connection->since = server->ticks;
     count_answer(server->counters, status);
+    if (server->watcher != NULL)
+        server->watcher->on_answered(server->watcher->data, &connection->exchange, status);
     return persistence;
 }
 

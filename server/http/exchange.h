@@ -70,4 +70,8 @@ void http_exchange_end(struct http_exchange *exchange);
  * it reads HTTP/1.0. The exchange is gone. Also for one that was deferred. */
 void http_exchange_cut(struct http_exchange *exchange);
 
+/* For router.c: the row of its route in the table, or the number of rows if it has none, is known,
+ * and its handler is called next. */
+void http_exchange_routed(struct http_exchange *exchange, size_t route);
+
 #endif

@@ -7,13 +7,13 @@
 
 #include "server/http/problem.h"
 
-static const struct http_route *route_find(const struct http_router *router, const char *path)
+/* The row of this path, or router->count. */
+static size_t route_find(const struct http_router *router, const char *path)
 {
-    for (size_t i = 0; i < router->count; i++) {
-        if (strcmp(router->routes[i].path, path) == 0)
-            return &router->routes[i];
-    }
-    return NULL;
+    size_t i = 0;
+    while (i < router->count && strcmp(router->routes[i].path, path) != 0)
+        i++;
+    return i;
 }
 
 /* "Allow: GET, HEAD, OPTIONS\r\n" (RFC 9110, section 10.2.1). */
@@ -67,12 +67,15 @@ void http_router_dispatch(const struct http_router *router, struct http_exchange
 {
     const struct http_request *request = http_exchange_request(exchange);
     if (request->asterisk) {
+        http_exchange_routed(exchange, router->count);
         answer_options(exchange, all_methods(router));
         return;
     }
-    const struct http_route *route = route_find(router, request->path);
+    size_t row = route_find(router, request->path);
+    const struct http_route *route = &router->routes[row];
     unsigned method = request->method == HTTP_METHOD_HEAD ? HTTP_METHOD_GET : request->method;
-    if (route == NULL)
+    http_exchange_routed(exchange, row);
+    if (row == router->count)
         http_problem(exchange, 404, NULL, "there is nothing here; GET / lists the routes");
     else if (route->methods & method)
         route->handler(exchange, context);

@@ -155,6 +155,11 @@ void http_server_set_fields(struct http_server *server, const struct http_fields
     server->fields = *fields;
 }
 
+void http_server_watch(struct http_server *server, const struct http_watcher *watcher)
+{
+    server->watcher = watcher;
+}
+
 static int listener_fd(const struct http_server *server)
 {
     uv_os_fd_t fd;

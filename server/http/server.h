@@ -12,6 +12,7 @@
 #include "server/http/outbox.h"
 #include "server/http/parser.h"
 #include "server/http/router.h"
+#include "server/http/watcher.h"
 
 /* Names and defaults are Node's where Node has them. All must be above zero, but
  * max_requests_per_socket where zero means no limit. */
@@ -42,8 +43,9 @@ struct http_server {
     uv_timer_t clock; /* counts the ticks by which connections time out */
     struct http_limits limits;
     struct http_router router;
-    void *context;                                /* for the handlers */
-    struct http_fields fields;                    /* of every answer */
+    void *context;             /* for the handlers */
+    struct http_fields fields; /* of every answer */
+    const struct http_watcher *watcher;
     struct http_counters own_counters, *counters; /* the second points to the first, or elsewhere */
     struct http_date date;
     struct http_parser_shared parser_shared;
@@ -97,6 +99,10 @@ void http_server_allow_hosts(struct http_server *server, const char *const *name
 /* Every answer has these fields from now on, refusals included. Their text must outlive the server.
  */
 void http_server_set_fields(struct http_server *server, const struct http_fields *fields);
+
+/* Somebody watches its requests from now on; NULL, and that is how it begins: nobody does. To be
+ * called before it listens, or between two turns of the loop when no exchange waits. */
+void http_server_watch(struct http_server *server, const struct http_watcher *watcher);
 
 /* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
 void http_server_authority(const struct http_server *server, char *text, size_t size);

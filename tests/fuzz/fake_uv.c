@@ -441,6 +441,11 @@ uint64_t uv_now(const uv_loop_t *loop)
     return fake_of(loop)->now_ms;
 }
 
+uint64_t uv_hrtime(void)
+{
+    return world->now_ms * 1000000;
+}
+
 int uv_timer_init(uv_loop_t *loop, uv_timer_t *timer)
 {
     struct fake_uv *uv = fake_of(loop);
