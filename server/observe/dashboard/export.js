@@ -1,0 +1,68 @@
+/* export.js – what a class wants to take home: the pictures as PNG, the figures as CSV.
+ *
+ * The trace for Perfetto comes from the observer (/trace.json). The PNG is composed of the canvases and
+ * the texts above them, as they stand on the page. */
+const SCALE = 2;
+
+export function exportPng(pictures, theme) {
+  const area = pictures.getBoundingClientRect();
+  const canvas = document.createElement('canvas');
+  canvas.width = area.width * SCALE;
+  canvas.height = area.height * SCALE;
+  const context = canvas.getContext('2d');
+  context.scale(SCALE, SCALE);
+  context.translate(-area.left, -area.top);
+  context.fillStyle = theme.colours.card;
+  context.fillRect(area.left, area.top, area.width, area.height);
+  for (const source of pictures.querySelectorAll('canvas')) {
+    const box = source.getBoundingClientRect();
+    context.drawImage(source, box.left, box.top, box.width, box.height);
+  }
+  for (const label of pictures.querySelectorAll('.layer span, figcaption h2')) drawText(context, label);
+  canvas.toBlob((blob) => save(blob, 'png'), 'image/png');
+}
+
+function drawText(context, label) {
+  const box = label.getBoundingClientRect();
+  const style = getComputedStyle(label);
+  const padding = parseFloat(style.paddingLeft);
+  context.fillStyle = style.backgroundColor;
+  context.fillRect(box.left, box.top, box.width, box.height);
+  context.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  context.fillStyle = style.color;
+  context.textBaseline = 'middle';
+  context.fillText(label.textContent, box.left + padding, box.top + box.height / 2);
+}
+
+/** A row per request of this page; times in ms, latency from the moment when it was due. */
+export function exportRequests(requests, clock) {
+  const rows = [...requests].map((r) => [clock.date(clock.at(r.due)).toISOString(), clock.at(r.due), r.kind, r.path,
+                                         r.pulse, r.queued, r.latency, r.status, r.answer?.lane]);
+  saveCsv('requests', ['due', 'due_ms', 'kind', 'path', 'pulse', 'queued_in_page_ms', 'latency_ms', 'status', 'lane'], rows);
+}
+
+/** A row per job or query; times in ms since the recording began. */
+export function exportWork(records) {
+  const rows = [...records].map((r) => [r.member, r.id, r.work, r.kernel, r.size, r.lane, r.outcome, r.submitted,
+                                        r.started, r.finished, r.delivered]);
+  saveCsv('work', ['member', 'id', 'work', 'kernel', 'size', 'lane', 'outcome', 'submitted_ms', 'started_ms',
+                   'finished_ms', 'delivered_ms'], rows);
+}
+
+function saveCsv(name, heads, rows) {
+  const field = (value) => {
+    if (typeof value === 'number') return String(Math.round(value * 1000) / 1000);
+    const text = String(value ?? '');
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const lines = [heads, ...rows].map((row) => `${row.map(field).join(',')}\r\n`);
+  save(new Blob(lines, { type: 'text/csv' }), 'csv', name);
+}
+
+function save(blob, ending, name = 'picture') {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = `offloop-${name}.${ending}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

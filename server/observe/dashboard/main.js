@@ -1,0 +1,170 @@
+/* main.js – puts the page together: events in, one frame after the other out.
+ *
+ *     feed ──batch──▶ store ◀──reads── strip, gantt, dots, depth, waits, numbers, verdict, tables
+ *     controls, predict ──fire──▶ patient ──latencies──▶ dots
+ *
+ * Between two batches (100 ms) the pictures go on, because "now" is extrapolated from the clock: what
+ * runs grows, what is blocked stays blocked. A frame is drawn only if something moved by a visible
+ * amount. Who prefers reduced motion gets five steps a second instead of a flow.
+ *
+ * For tests: <body data-state="connecting|live|paused|lost" data-blocked="true|false">, #verdict
+ * [data-level], #verdict-title, #verdict-text, #verdict-advice, #watch-value, #number-delay,
+ * #number-utilization, #number-in-flight, #number-rate, #number-threads, #number-memory, #state-text,
+ * #lessons button, #prediction[data-stage="question|running|right|wrong"], #prediction-outcome
+ * .measured strong, #fire-heavy, #fire-slow, #fire-fast, #strategy, #kernel, #size, #via, #count,
+ * #rate, #ask, #pulse, #slots, #pause, #scrub, #window, #big, #theme, #help, #export-png,
+ * #export-requests, #export-work, #export-trace, and per picture (#strip #gantt #dots #depth #waits)
+ * canvas[aria-label], details.data table. */
+import { Clock } from './clock.js';
+import { Controls } from './controls.js';
+import { Depth } from './depth.js';
+import { Dots } from './dots.js';
+import { exportPng, exportRequests, exportWork } from './export.js';
+import { Feed, fetchConfig } from './feed.js';
+import { clockTime } from './format.js';
+import { Gantt } from './gantt.js';
+import { bindKeys } from './keys.js';
+import { Numbers } from './numbers.js';
+import { Patient, Pulse } from './patient.js';
+import { Prediction } from './predict.js';
+import { Store } from './store.js';
+import { Strip } from './strip.js';
+import { Surface } from './surface.js';
+import { settingsTable, Tables } from './tables.js';
+import { Theme } from './theme.js';
+import { Transport } from './transport.js';
+import { Verdict } from './verdict.js';
+import { View } from './view.js';
+import { Waits } from './waits.js';
+
+const get = (id) => document.getElementById(id);
+const VISIBLE_PX = 0.4;
+const REDUCED_MS = 200;
+const DESCRIBE_MS = 4000;
+const TICK_EM = 7;
+
+const config = await fetchConfig();
+const reduced = matchMedia('(prefers-reduced-motion: reduce)');
+const clock = new Clock();
+const store = new Store();
+const view = new View();
+const theme = new Theme();
+const patient = new Patient(config.patient);
+const pulse = new Pulse(patient);
+const { requests } = patient;
+store.cellMs = config.cell_ms ?? store.cellMs;
+
+const surfaces = ['strip', 'gantt', 'dots', 'depth', 'waits'].map((id) => new Surface(get(id).querySelector('.plot')));
+const axis = new Surface(get('axis'));
+const [strip, gantt, dots, depth, waits] = [Strip, Gantt, Dots, Depth, Waits].map((Picture, i) => new Picture(surfaces[i]));
+const numbers = new Numbers(get('numbers'));
+const verdict = new Verdict();
+const tables = new Tables({ view, store, clock, requests });
+const transport = new Transport(view);
+
+const pulseControl = {
+  get: () => pulse.perSecond,
+  set(perSecond) {
+    pulse.set(perSecond);
+    get('pulse').value = String(perSecond);
+  },
+};
+const controls = new Controls(config, patient, pulseControl, new Prediction(patient, pulseControl));
+
+let changed = true; /* something other than time */
+let drawnEnd = 0;
+let drawnAt = 0;
+let describedAt = 0;
+
+function draw() {
+  requestAnimationFrame(draw);
+  if (!clock.known) return;
+  view.tick(clock.now());
+  const stamp = performance.now();
+  const moved = (Math.abs(view.end - drawnEnd) / view.windowMs) * axis.width >= VISIBLE_PX;
+  const resized = axis.resized || surfaces.some((surface) => surface.resized);
+  if (!changed && !resized && (!moved || (reduced.matches && stamp - drawnAt < REDUCED_MS))) return;
+  changed = false;
+  drawnEnd = view.end;
+  drawnAt = stamp;
+  drawPictures();
+  for (const part of [numbers, verdict]) part.draw(view, store);
+  transport.draw();
+  controls.draw();
+  tables.draw();
+  if (stamp - describedAt > DESCRIBE_MS) describePictures(stamp);
+}
+
+function drawPictures() {
+  const gap = parseFloat(getComputedStyle(get('axis')).fontSize) * TICK_EM;
+  strip.draw(view, store, theme, gap);
+  gantt.draw(view, store, theme, gap);
+  dots.draw(view, requests, theme, gap, clock);
+  depth.draw(view, store, theme, gap);
+  waits.draw(view, store, theme);
+  drawAxis(gap);
+}
+
+function drawAxis(gap) {
+  axis.begin();
+  const end = view.x(view.end, axis.width);
+  for (const t of view.ticks(axis.width, gap)) {
+    const x = view.x(t, axis.width);
+    if (end - x > gap * 0.7 && x > 4) axis.label(t, clockTime(clock.date(t), view.windowMs <= 5000), x, axis.height / 2, 'centre', 'tick');
+  }
+  axis.label('end', view.live ? 'now' : clockTime(clock.date(view.end), true), end, axis.height / 2, 'right', 'tick end');
+  axis.end();
+}
+
+function describePictures(stamp) {
+  describedAt = stamp;
+  strip.describe(store, view);
+  gantt.describe(store, view);
+  dots.describe(requests, view, clock);
+  depth.describe(store, view);
+  waits.describe(store, view);
+}
+
+const feed = {
+  told: false,
+  onBatch(batch) {
+    const continued = store.apply(batch);
+    if (!continued) clock.reset();
+    clock.observe(batch.t);
+    changed = true;
+  },
+  onState(state) {
+    transport.setLost(state === 'lost');
+    changed = true;
+  },
+};
+
+get('settings').append(settingsTable(config));
+get('export-png').addEventListener('click', () => exportPng(get('pictures'), theme));
+get('export-requests').addEventListener('click', () => exportRequests(requests, clock));
+get('export-work').addEventListener('click', () => exportWork(store.work.records));
+get('theme').addEventListener('click', () => theme.toggleDark());
+get('big').addEventListener('click', () => theme.toggleBig());
+get('help').addEventListener('click', () => get('help-dialog').showModal());
+view.onChange(() => (changed = true));
+theme.onChange(() => {
+  changed = true;
+  get('big').setAttribute('aria-pressed', String(theme.big));
+  get('theme').textContent = theme.dark ? 'Light' : 'Dark';
+});
+bindKeys({
+  ' ': () => view.toggle(),
+  f: () => controls.fire('fast'),
+  s: () => controls.fire('slow'),
+  h: () => controls.fire('heavy'),
+  ArrowLeft: () => view.pan(-0.1),
+  ArrowRight: () => view.pan(0.1),
+  '+': () => view.zoom(-1),
+  '-': () => view.zoom(1),
+  b: () => theme.toggleBig(),
+  t: () => theme.toggleDark(),
+  '?': () => get('help-dialog').showModal(),
+});
+new Feed(feed);
+pulseControl.set(Number(get('pulse').value));
+requestAnimationFrame(draw);

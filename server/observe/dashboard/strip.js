@@ -1,0 +1,97 @@
+/* strip.js – the loop strip: one cell per 50 ms, shaded by the share of it that the loop was busy.
+ *
+ * A loop that waits in poll is pale, a busy one dark. A stall (the loop did not come back to poll for
+ * longer than it may) is marked below its cells, with its length. The cells after the newest one known
+ * are extrapolated while a loop is blocked: it cannot have become idle without telling. */
+import { duration } from './format.js';
+import { drawGrid, fillHatched } from './surface.js';
+
+const MARK = 5; /* height of a stall's mark, px */
+const LABEL_ROOM = 44;
+
+export class Strip {
+  constructor(surface) {
+    this.surface = surface;
+  }
+
+  draw(view, store, theme, gap) {
+    const { surface } = this;
+    const context = surface.begin();
+    const members = [...store.cells.keys()];
+    const height = (surface.height - 1) / Math.max(1, members.length);
+    drawGrid(context, view, surface, theme.colours, gap);
+    members.forEach((member, i) => {
+      const y = i * height;
+      this.#drawCells(context, view, store, theme, member, y, height - MARK - 3);
+      surface.label(`member ${member}`, members.length > 1 ? `${member} · loop` : 'busy', -8, y + height / 2 - 4, 'right', 'name');
+    });
+    this.#drawStalls(context, view, store, theme, members, height);
+    surface.end();
+  }
+
+  /* One rectangle per column of pixels at most: of the cells that share it, the busiest counts. */
+  #drawCells(context, view, store, theme, member, y, height) {
+    const { width } = this.surface;
+    const cells = store.cells.get(member);
+    const { cellMs } = store;
+    const first = Math.max(0, Math.floor(view.from / cellMs));
+    const last = Math.min(Math.floor(view.end / cellMs), cells.newest);
+    const step = Math.max(1, (cellMs / view.windowMs) * width);
+    context.fillStyle = theme.colours.busy;
+    let column = -1;
+    let most = 0;
+    const flush = () => {
+      if (most > 0) {
+        context.globalAlpha = 0.04 + 0.96 * most;
+        context.fillRect(column, y, step > 3 ? step - 0.6 : step, height);
+      }
+      most = 0;
+    };
+    for (let index = first; index <= last; index++) {
+      const x = view.x(index * cellMs, width);
+      if (x - column >= 1) {
+        flush();
+        column = step > 1 ? x : Math.floor(x);
+      }
+      const share = cells.get(index);
+      if (share > most) most = share;
+    }
+    flush();
+    this.#drawNewest(context, view, store, member, (cells.newest + 1) * cellMs, y, height);
+    context.globalAlpha = 1;
+  }
+
+  #drawNewest(context, view, store, member, since, y, height) {
+    const blocked = view.live && store.latest?.blocked.find((stall) => stall.member === member);
+    if (!blocked) return;
+    const x = view.x(Math.max(since, blocked.since), this.surface.width);
+    context.globalAlpha = 1;
+    context.fillRect(x, y, view.x(view.now, this.surface.width) - x, height);
+  }
+
+  #drawStalls(context, view, store, theme, members, height) {
+    const { surface } = this;
+    for (const stall of store.stallsBetween(view.from, view.to)) {
+      const row = Math.max(0, members.indexOf(stall.member));
+      const x = Math.max(0, view.x(stall.began, surface.width));
+      const end = Math.min(view.end, stall.ended ?? view.end);
+      const width = Math.max(2, view.x(end, surface.width) - x);
+      const y = (row + 1) * height - MARK - 1;
+      fillHatched(context, x, y, width, MARK, theme.colours.stall, theme.hatch.heavy);
+      if (width > LABEL_ROOM) {
+        surface.label(`stall ${stall.member} ${stall.began}`, duration(end - stall.began), x + width / 2,
+                      y - (height - MARK) / 2 + 1, 'centre', 'on-busy');
+      }
+    }
+  }
+
+  describe(store, view) {
+    const stalls = [...store.stallsBetween(view.from, view.to)];
+    const longest = Math.max(0, ...stalls.map((s) => (s.ended ?? view.end) - s.began));
+    const sample = store.sampleAt(view.end);
+    this.surface.describe(
+      `The loop was busy ${Math.round(100 * (sample?.utilization ?? 0))} % of the last moments. ` +
+      (stalls.length === 0 ? 'No stall is in the picture.'
+                           : `${stalls.length} stalls are in the picture, the longest ${duration(longest)}.`));
+  }
+}

@@ -1,0 +1,66 @@
+/* verdict.js – what the pictures mean, in words, and the alarm while a loop is blocked.
+ *
+ * The words come from the observer. Only the stop-watch is the page's own: it has to run smoothly
+ * between two batches. Assistive technology hears a summary in a live region of its own, when
+ * something has changed and at most every five seconds. */
+import { duration } from './format.js';
+
+const SUMMARY_MS = 5000;
+const MARKS = { good: '✓', notice: 'i', warning: '!', bad: '!!', none: '…' };
+
+export class Verdict {
+  #part = {};
+  #told = '';
+  #lastTold = -Infinity;
+
+  constructor() {
+    for (const id of ['verdict', 'verdict-mark', 'verdict-title', 'verdict-text', 'verdict-advice', 'watch',
+                      'watch-value', 'summary']) {
+      this.#part[id] = document.getElementById(id);
+    }
+  }
+
+  draw(view, store) {
+    const sample = store.sampleAt(view.end);
+    if (!sample) return;
+    const stall = sample.blocked.toSorted((a, b) => a.since - b.since)[0];
+    this.#drawWords(sample.verdict, stall);
+    this.#drawWatch(view, stall);
+    if (view.live) this.#tell(store, stall, sample.verdict);
+  }
+
+  #drawWords(verdict, stall) {
+    const part = this.#part;
+    const level = stall ? 'bad' : verdict?.level ?? 'none';
+    if (part.verdict.dataset.level !== level) part.verdict.dataset.level = level;
+    write(part['verdict-mark'], MARKS[level] ?? MARKS.none);
+    write(part['verdict-title'], stall ? titleOf(stall, verdict) : verdict?.title ?? '');
+    write(part['verdict-text'], verdict?.text ?? '');
+    write(part['verdict-advice'], verdict?.advice ?? '');
+  }
+
+  #drawWatch(view, stall) {
+    const { watch } = this.#part;
+    const blocked = String(Boolean(stall));
+    if (document.body.dataset.blocked !== blocked) document.body.dataset.blocked = blocked;
+    if (watch.hidden === Boolean(stall)) watch.hidden = !stall;
+    if (stall) write(this.#part['watch-value'], ((view.end - stall.since) / 1000).toFixed(1));
+  }
+
+  #tell(store, stall, verdict) {
+    const text = stall ? `The loop is blocked by ${stall.by}.` : verdict?.title ?? '';
+    if (text === this.#told || performance.now() - this.#lastTold < SUMMARY_MS) return;
+    this.#told = text;
+    this.#lastTold = performance.now();
+    const { lag, inFlight } = store.latest;
+    write(this.#part.summary, `${text} ${stall ? '' : verdict?.text ?? ''} Loop delay ${duration(lag)}, ${inFlight} requests in flight.`);
+  }
+}
+
+/* The observer's title may be a moment behind, or be about the last ten seconds. */
+const titleOf = (stall, verdict) =>
+  (verdict?.level === 'bad' && /is blocked/.test(verdict.title) ? verdict.title : `The loop is blocked by ${stall.by}`);
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
