@@ -13,13 +13,18 @@ const HIGHEST = 10000; /* ms */
 const LINES = [[0.1, '0.1 ms'], [1, '1 ms'], [10, '10 ms'], [100, '100 ms'], [1000, '1 s'], [10000, '10 s']];
 const SIZE = { fast: 2.6, slow: 4, heavy: 5.2 };
 const TAIL_MS = 5;
+const LINEAR_LEAST = 100;
 
 export class Dots {
+  linear = false;
+  #top = LINEAR_LEAST; /* of the linear scale, ms */
+
   constructor(surface) {
     this.surface = surface;
   }
 
   #y(ms) {
+    if (this.linear) return this.surface.height - 7 - Math.min(1, ms / this.#top) * (this.surface.height - 14);
     const share = Math.log(Math.max(LOWEST, Math.min(HIGHEST, ms)) / LOWEST) / Math.log(HIGHEST / LOWEST);
     return this.surface.height - 7 - share * (this.surface.height - 14);
   }
@@ -29,18 +34,22 @@ export class Dots {
     const context = surface.begin();
     drawGrid(context, view, surface, theme.colours, gap);
     context.fillStyle = theme.colours.grid;
-    for (const [ms, text] of LINES) {
+    const seen = requestsBetween(requests, clock, view.from, view.end);
+    for (const [ms, text] of this.linear ? this.#linearLines(seen, view, clock) : LINES) {
       context.fillRect(0, Math.round(this.#y(ms)), surface.width, 1);
       surface.label(text, text, -8, this.#y(ms), 'right', 'name');
     }
-    this.drawRequests(context, view, requests, theme, clock);
+    for (const request of seen) this.#drawTail(context, view, request, theme, clock);
+    for (const request of seen) this.#drawDot(context, view, request, theme, clock);
     surface.end();
   }
 
-  drawRequests(context, view, requests, theme, clock) {
-    const seen = requestsBetween(requests, clock, view.from, view.end);
-    for (const request of seen) this.#drawTail(context, view, request, theme, clock);
-    for (const request of seen) this.#drawDot(context, view, request, theme, clock);
+  /* The least of 100, 200, 500, 1000 … ms that all dots fit below, in quarters. */
+  #linearLines(seen, view, clock) {
+    const slowest = seen.reduce((most, request) => Math.max(most, this.#latency(request, view, clock).ms), 0);
+    this.#top = LINEAR_LEAST;
+    for (let i = 0; this.#top < slowest; i++) this.#top *= i % 3 === 1 ? 2.5 : 2;
+    return [0, 0.25, 0.5, 0.75, 1].map((part) => [part * this.#top, round(part * this.#top)]);
   }
 
   /* Hollow while the answer is out: its latency is at least what has passed. Scrubbed back, what had
@@ -55,7 +64,7 @@ export class Dots {
     const { due, answered, ms } = this.#latency(request, view, clock);
     if (!answered || request.queued < TAIL_MS || request.latency === null) return;
     const x = view.x(due, this.surface.width);
-    context.fillStyle = theme.colours.line;
+    context.fillStyle = theme.colours.edge;
     const top = this.#y(ms);
     context.fillRect(x - 0.5, top, 1, this.#y(ms - request.queued) - top);
   }
@@ -98,6 +107,8 @@ export function requestsBetween(requests, clock, from, to) {
   }
   return found;
 }
+
+const round = (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`);
 
 const SHAPES = {
   fast(context, x, y, size) {

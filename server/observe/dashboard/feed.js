@@ -10,7 +10,7 @@ const RETRY_MS = 1000;
 export class Feed {
   #source = null;
   #last = performance.now();
-  #lost = false;
+  #lost = null; /* not known yet */
   #handlers;
 
   /** handlers: {onBatch(batch), onState('live' | 'lost')} */
@@ -43,8 +43,7 @@ export class Feed {
   }
 
   #set(lost) {
-    if (lost === this.#lost && this.#handlers.told) return;
-    this.#handlers.told = true;
+    if (lost === this.#lost) return;
     this.#lost = lost;
     this.#handlers.onState(lost ? 'lost' : 'live');
   }

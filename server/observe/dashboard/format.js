@@ -3,6 +3,7 @@
 /** "0.3 ms", "12 ms", "1.24 s" */
 export function duration(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return '–';
+  if (ms < 0.005) return '0 ms';
   if (ms >= 10000) return `${(ms / 1000).toFixed(1)} s`;
   if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
   if (ms >= 10) return `${Math.round(ms)} ms`;

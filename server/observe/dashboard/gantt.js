@@ -6,12 +6,14 @@
  * is solid, whatever is known of the work that blocks it. */
 import { duration } from './format.js';
 import { drawGrid, fillHatched } from './surface.js';
+import { hasWaited } from './work.js';
 
 const ORDER = { loop: 0, timers: 1, waiting: 2, pool: 3, worker: 4, child: 5 };
 const PAD = 2;
-const TEXT_ROOM = 84;
+const TEXT_ROOM = 7.5; /* em */
 const ROWS_MAX = 8;
 const LANE_MAX = 30; /* px */
+const LONGEST_MS = 180000; /* nothing that was submitted longer before the view is looked for */
 
 export class Gantt {
   constructor(surface) {
@@ -32,8 +34,7 @@ export class Gantt {
 
   /* More lanes than fit make the picture taller, never the lanes unreadable. */
   #fit(lanes) {
-    const em = parseFloat(getComputedStyle(this.surface.plot).fontSize);
-    const needed = `${Math.ceil(lanes.size * em * 1.15)}px`;
+    const needed = `${Math.ceil((lanes.size + 0.6) * this.surface.em * 1.2)}px`;
     if (this.surface.plot.style.minHeight !== needed) this.surface.plot.style.minHeight = needed;
   }
 
@@ -78,7 +79,7 @@ export class Gantt {
       context.fillStyle = theme.colours.text;
       context.fillRect(x + width - 2, y, 2, height);
     }
-    if (width > TEXT_ROOM && height > 11) this.#name(record, waits, colour, x, y + height / 2, to, from);
+    if (width > TEXT_ROOM * this.surface.em && height > this.surface.em * 0.8) this.#name(record, waits, colour, x, y + height / 2, to, from);
   }
 
   #name(record, waits, colour, x, y, to, from) {
@@ -109,13 +110,17 @@ export class Gantt {
   }
 }
 
+/** Jobs and queries that were somewhere between submission and delivery within the view. */
 export function visibleRecords(view, store) {
   const visible = [];
-  for (const record of store.work.records) {
+  const { records } = store.work;
+  for (let i = records.length - 1; i >= 0; i--) {
+    const record = records.at(i);
+    if (record.submitted < view.from - LONGEST_MS) break;
     const end = record.delivered ?? Infinity;
     if (record.submitted <= view.to && end >= view.from) visible.push(record);
   }
-  return visible;
+  return visible.reverse();
 }
 
 /* The lanes in their order, each with its bars and its place. */
@@ -152,7 +157,7 @@ const share = (lane) => (lane.kind === 'waiting' ? 1.6 : 1);
 function addBars(record, add) {
   const { member, submitted, started, finished, delivered, lane: name } = record;
   const waited = started ?? delivered;
-  if (waited === null || waited - submitted > 0.5) {
+  if (hasWaited(record)) {
     const lane = add(member, 'waiting', 'waiting');
     lane.bars.push({ record, waits: true, from: submitted, to: waited, row: record.waitRow });
     lane.rows = Math.max(lane.rows, record.waitRow + 1);

@@ -12,11 +12,12 @@
  * #number-utilization, #number-in-flight, #number-rate, #number-threads, #number-memory, #state-text,
  * #lessons button, #prediction[data-stage="question|running|right|wrong"], #prediction-outcome
  * .measured strong, #fire-heavy, #fire-slow, #fire-fast, #strategy, #kernel, #size, #via, #count,
- * #rate, #ask, #pulse, #slots, #pause, #scrub, #window, #big, #theme, #help, #export-png,
+ * #rate, #ask, #pulse, #slots, #pause, #scrub, #window, #big, #theme, #help, #scale, #export-png,
  * #export-requests, #export-work, #export-trace, and per picture (#strip #gantt #dots #depth #waits)
  * canvas[aria-label], details.data table. */
 import { Clock } from './clock.js';
 import { Controls } from './controls.js';
+import { Cursor } from './cursor.js';
 import { Depth } from './depth.js';
 import { Dots } from './dots.js';
 import { exportPng, exportRequests, exportWork } from './export.js';
@@ -61,6 +62,7 @@ const numbers = new Numbers(get('numbers'));
 const verdict = new Verdict();
 const tables = new Tables({ view, store, clock, requests });
 const transport = new Transport(view);
+const cursor = new Cursor({ view, store, clock, requests }, surfaces.slice(0, 4), axis);
 
 const pulseControl = {
   get: () => pulse.perSecond,
@@ -79,7 +81,8 @@ let describedAt = 0;
 function draw() {
   requestAnimationFrame(draw);
   if (!clock.known) return;
-  view.tick(clock.now());
+  cursor.draw();
+  if (!transport.lost) view.tick(clock.now()); /* of what is not known no picture is drawn */
   const stamp = performance.now();
   const moved = (Math.abs(view.end - drawnEnd) / view.windowMs) * axis.width >= VISIBLE_PX;
   const resized = axis.resized || surfaces.some((surface) => surface.resized);
@@ -88,7 +91,8 @@ function draw() {
   drawnEnd = view.end;
   drawnAt = stamp;
   drawPictures();
-  for (const part of [numbers, verdict]) part.draw(view, store);
+  numbers.draw(view, store);
+  verdict.draw(view, store, transport.lost);
   transport.draw();
   controls.draw();
   tables.draw();
@@ -96,7 +100,7 @@ function draw() {
 }
 
 function drawPictures() {
-  const gap = parseFloat(getComputedStyle(get('axis')).fontSize) * TICK_EM;
+  const gap = axis.em * TICK_EM;
   strip.draw(view, store, theme, gap);
   gantt.draw(view, store, theme, gap);
   dots.draw(view, requests, theme, gap, clock);
@@ -126,7 +130,6 @@ function describePictures(stamp) {
 }
 
 const feed = {
-  told: false,
   onBatch(batch) {
     const continued = store.apply(batch);
     if (!continued) clock.reset();
@@ -146,6 +149,11 @@ get('export-work').addEventListener('click', () => exportWork(store.work.records
 get('theme').addEventListener('click', () => theme.toggleDark());
 get('big').addEventListener('click', () => theme.toggleBig());
 get('help').addEventListener('click', () => get('help-dialog').showModal());
+get('scale').addEventListener('click', () => {
+  dots.linear = !dots.linear;
+  get('scale').setAttribute('aria-pressed', String(dots.linear));
+  changed = true;
+});
 view.onChange(() => (changed = true));
 theme.onChange(() => {
   changed = true;

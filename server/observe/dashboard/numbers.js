@@ -7,10 +7,10 @@ import { bytes, count, duration, percent } from './format.js';
 const PERIOD_MS = 100;
 
 const TILES = [
-  ['delay', 'Loop delay now', (s, lag) => duration(lag), (s) => `at most ${duration(s.lagMax)} in 10 s`],
-  ['utilization', 'Loop utilization', (s) => percent(s.utilization), () => 'busy share of its time'],
+  ['delay', 'Loop delay now', (s, lag) => duration(lag), (s) => `max ${duration(s.lagMax)} in 10 s`],
+  ['utilization', 'Loop utilization', (s) => percent(s.utilization), () => 'busy share of time'],
   ['in-flight', 'In flight', (s) => count(s.inFlight), (s) => `${s.running} run, ${s.waitingHeavy + s.waitingSlow} wait`],
-  ['rate', 'Requests per second', (s) => count(s.perSecond), (s) => `${count(s.total)} since the start`],
+  ['rate', 'Requests / s', (s) => count(s.perSecond), (s) => `${count(s.total)} since the start`],
   ['threads', 'Threads', (s) => count(s.threads), (s) => `${count(s.connections)} connections`],
   ['memory', 'Memory', (s) => bytes(s.rss), () => 'resident set'],
 ];

@@ -7,7 +7,8 @@ import { duration } from './format.js';
 import { drawGrid, fillHatched } from './surface.js';
 
 const MARK = 5; /* height of a stall's mark, px */
-const LABEL_ROOM = 44;
+const LABEL_ROOM = 4.5; /* em */
+const GAP_FROM = 6; /* px: wider cells are drawn apart */
 
 export class Strip {
   constructor(surface) {
@@ -43,7 +44,9 @@ export class Strip {
     const flush = () => {
       if (most > 0) {
         context.globalAlpha = 0.04 + 0.96 * most;
-        context.fillRect(column, y, step > 3 ? step - 0.6 : step, height);
+        const right = Math.round(column + step);
+        const left = Math.round(column);
+        context.fillRect(left, y, right - left - (step > GAP_FROM ? 1 : 0), height);
       }
       most = 0;
     };
@@ -51,7 +54,7 @@ export class Strip {
       const x = view.x(index * cellMs, width);
       if (x - column >= 1) {
         flush();
-        column = step > 1 ? x : Math.floor(x);
+        column = x;
       }
       const share = cells.get(index);
       if (share > most) most = share;
@@ -78,7 +81,7 @@ export class Strip {
       const width = Math.max(2, view.x(end, surface.width) - x);
       const y = (row + 1) * height - MARK - 1;
       fillHatched(context, x, y, width, MARK, theme.colours.stall, theme.hatch.heavy);
-      if (width > LABEL_ROOM) {
+      if (width > LABEL_ROOM * surface.em) {
         surface.label(`stall ${stall.member} ${stall.began}`, duration(end - stall.began), x + width / 2,
                       y - (height - MARK) / 2 + 1, 'centre', 'on-busy');
       }

@@ -12,6 +12,7 @@ const ANCHORS = {
 export class Surface {
   width = 0;
   height = 0;
+  em = 12; /* size of its type, px */
   resized = true;
   #labels = new Map();
   #round = 0;
@@ -28,6 +29,7 @@ export class Surface {
 
   #measure() {
     const { clientWidth, clientHeight } = this.layer;
+    this.em = parseFloat(getComputedStyle(this.plot).fontSize);
     if (clientWidth === this.width && clientHeight === this.height) return;
     this.width = clientWidth;
     this.height = clientHeight;

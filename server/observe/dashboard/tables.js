@@ -16,6 +16,10 @@ export class Tables {
   constructor(parts) {
     this.#parts = parts; /* {view, store, clock, requests} */
     for (const details of document.querySelectorAll('details.data')) {
+      const rows = details.querySelector('.rows');
+      rows.tabIndex = 0; /* it scrolls: the keyboard must reach it */
+      rows.setAttribute('role', 'region');
+      rows.setAttribute('aria-label', details.querySelector('summary').textContent);
       details.addEventListener('toggle', () => details.open && this.#fill(details));
     }
   }

@@ -3,7 +3,7 @@
  * The colours live in style.css as custom properties, once for DOM and canvas. Okabe and Ito chose
  * them so that most colour-blind people can tell them apart; a hatching says the same without colour:
  * diagonals for /heavy, level lines for /slow, dots for waiting. */
-const NAMES = ['ground', 'card', 'text', 'muted', 'line', 'grid', 'fast', 'slow', 'heavy', 'queue', 'busy',
+const NAMES = ['ground', 'card', 'text', 'muted', 'line', 'edge', 'grid', 'fast', 'slow', 'heavy', 'queue', 'busy',
                'stall', 'idle'];
 const TILE = 8; /* CSS pixels */
 

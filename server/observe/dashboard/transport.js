@@ -20,6 +20,10 @@ export class Transport {
     view.onChange(() => this.#show());
   }
 
+  get lost() {
+    return this.#lost;
+  }
+
   setLost(lost) {
     this.#lost = lost;
     this.#show();

@@ -6,6 +6,8 @@
 import { duration } from './format.js';
 
 const SUMMARY_MS = 5000;
+const LOST = { level: 'none', title: 'Observer lost, reconnecting', advice: '',
+               text: 'The pictures stand still until it is back; what it still remembers will be filled in.' };
 const MARKS = { good: '✓', notice: 'i', warning: '!', bad: '!!', none: '…' };
 
 export class Verdict {
@@ -20,11 +22,11 @@ export class Verdict {
     }
   }
 
-  draw(view, store) {
+  draw(view, store, lost) {
     const sample = store.sampleAt(view.end);
     if (!sample) return;
-    const stall = sample.blocked.toSorted((a, b) => a.since - b.since)[0];
-    this.#drawWords(sample.verdict, stall);
+    const stall = lost ? undefined : sample.blocked.toSorted((a, b) => a.since - b.since)[0];
+    this.#drawWords(lost ? LOST : sample.verdict, stall);
     this.#drawWatch(view, stall);
     if (view.live) this.#tell(store, stall, sample.verdict);
   }
@@ -42,7 +44,10 @@ export class Verdict {
   #drawWatch(view, stall) {
     const { watch } = this.#part;
     const blocked = String(Boolean(stall));
-    if (document.body.dataset.blocked !== blocked) document.body.dataset.blocked = blocked;
+    if (document.body.dataset.blocked !== blocked) {
+      document.body.dataset.blocked = blocked;
+      document.title = stall ? '■ blocked: offloop' : 'offloop: the event loop that you can see';
+    }
     if (watch.hidden === Boolean(stall)) watch.hidden = !stall;
     if (stall) write(this.#part['watch-value'], ((view.end - stall.since) / 1000).toFixed(1));
   }

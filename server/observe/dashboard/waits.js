@@ -16,7 +16,7 @@ export class Waits {
     const { surface } = this;
     const context = surface.begin();
     const sample = store.sampleAt(view.end);
-    const em = parseFloat(getComputedStyle(surface.plot).fontSize);
+    const { em } = surface;
     const base = surface.height - em * 1.3;
     const width = surface.width / WAIT_BOUNDS.length;
     const total = (i) => (sample ? sample.waitsHeavy[i] + sample.waitsSlow[i] : 0);
@@ -30,7 +30,7 @@ export class Waits {
       const scale = (base - em * 1.1) / most;
       if (total(i) > 0) this.#drawBar(context, theme, x + GAP, base, width - 2 * GAP, sample.waitsHeavy[i] * scale, sample.waitsSlow[i] * scale);
       if (total(i) > 0) surface.label(`n ${i}`, String(total(i)), x + width / 2, base - total(i) * scale - em * 0.55, 'centre', 'value');
-      if (width > em * 3 || i % 3 === 0) surface.label(`b ${i}`, short(bound), x + width / 2, base + em * 0.75, 'centre', 'tick');
+      if (width > em * 4 || i % 3 === 0) surface.label(`b ${i}`, short(bound), x + width / 2, base + em * 0.75, 'centre', 'tick');
     });
     surface.end();
   }

@@ -13,11 +13,19 @@ import { Ring } from './ring.js';
 const KEPT = 20000;
 const OPEN_KEPT = 5000;
 const ORPHAN_MS = 1000;
+const SHORT_MS = 0.5;
+
+/** Has it waited long enough to be seen, or does it wait still? */
+export function hasWaited({ submitted, started, delivered }) {
+  const ended = started ?? delivered;
+  return ended === null || ended - submitted > SHORT_MS;
+}
 
 export class Work {
   records = new Ring(KEPT);
+  #fresh = []; /* came with the batch that is being read */
   #open = new Map(); /* by member and id: not delivered yet */
-  #rows = new Map(); /* by lane: the latest record of each row */
+  #rows = new Map(); /* by lane: the latest record of each row; of a lane without rows, its latest */
 
   clear() {
     this.records.clear();
@@ -25,14 +33,24 @@ export class Work {
     this.#rows.clear();
   }
 
-  /** Takes the batch's submissions, lanes and trips, in this order. kinds: work → strategy | source */
+  /** Takes the batch's submissions, trips and lanes, in this order. kinds: work → strategy | source */
   apply(batch, kinds) {
     for (const job of batch.submitted ?? []) this.#onSubmitted(job, kinds);
+    for (const trip of batch.trips ?? []) this.#onTrip(trip, kinds);
     for (const member of batch.members ?? []) {
       for (const lane of member.lanes ?? []) this.#onLane(member, lane);
     }
-    for (const trip of batch.trips ?? []) this.#onTrip(trip, kinds);
+    this.#placeWaits();
     this.#forgetOrphans(batch);
+  }
+
+  /* Only when the whole batch is read is it known who found a free lane at once. */
+  #placeWaits() {
+    for (const record of this.#fresh) {
+      if (!hasWaited(record)) continue;
+      record.waitRow = this.#row(`${record.member} waiting`, record, (r) => r.started ?? r.delivered ?? Infinity);
+    }
+    this.#fresh.length = 0;
   }
 
   #add(key, fields, kinds) {
@@ -41,7 +59,7 @@ export class Work {
       submitted: null, started: null, finished: null, delivered: null, waitRow: 0, runRow: 0, ...fields,
     };
     record.kind = kinds.get(record.work) ?? (record.kernel ? 'strategy' : 'source');
-    record.waitRow = this.#row(`${record.member} waiting`, record, (r) => r.started ?? r.delivered ?? Infinity);
+    this.#fresh.push(record);
     this.records.push(record);
     if (record.delivered === null) this.#open.set(key, record);
     if (this.#open.size > OPEN_KEPT) this.#open.delete(this.#open.keys().next().value);
@@ -70,11 +88,19 @@ export class Work {
     Object.assign(record, { lane, started });
   }
 
+  /* The loop may have several jobs in hand (slices, timers), a thread or a child has one. If the next
+   * one has begun there, the one before has ended, although the loop may be too busy to tell. */
   #start(record, lane, since) {
     record.lane = lane;
     record.started = since;
-    record.runRow = this.#row(`${record.member} ${lane} ${record.kind}`, record, (r) => r.finished ?? Infinity,
-                              since);
+    const key = `${record.member} ${lane}${lane === 'loop' ? ` ${record.kind}` : ''}`;
+    if (lane === 'loop') {
+      record.runRow = this.#row(key, record, (r) => r.finished ?? Infinity, since);
+      return;
+    }
+    const before = this.#rows.get(key);
+    if (before && before.finished === null) before.finished = since;
+    this.#rows.set(key, record);
   }
 
   /** The first row of a lane that is free when the record begins. */
