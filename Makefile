@@ -58,6 +58,9 @@ $(BUILD)/offloop-kernel: $(BUILD)/kernel/main.o $(CLI_OBJ) $(KERNEL_OBJ)
 $(BUILD)/offloop-probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard loadtest/probe*.c))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
 
+# The page is assembled into it (.incbin), which no compiler reports as a dependency.
+$(BUILD)/server/observe/dashboard.o: $(wildcard server/observe/dashboard/*)
+
 $(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp $(CFLAGS) \

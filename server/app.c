@@ -16,6 +16,7 @@
 #include "server/cluster/member.h"
 #include "server/http/server.h"
 #include "server/log.h"
+#include "server/observation.h"
 #include "server/routes/routes.h"
 #include "server/systemd.h"
 
@@ -24,6 +25,7 @@ struct app {
     struct http_server http;
     struct offload *offload;
     struct slow_io *slow_io;
+    struct observation observation;
     struct routes_context context;
     struct member member; /* of a cluster, unless context.member is 0 */
     char kernel_program[PATH_MAX];
@@ -46,6 +48,7 @@ static void on_http_closed(void *data)
     member_leave(&app->member);
     offload_stop(app->offload);
     slow_io_stop(app->slow_io);
+    observation_end(&app->observation);
 }
 
 static void on_drain_timeout(uv_timer_t *timer)
@@ -69,6 +72,7 @@ void app_free(struct app *app)
 {
     offload_free(app->offload);
     slow_io_free(app->slow_io);
+    observation_close(&app->observation);
     free(app);
 }
 
@@ -106,6 +110,8 @@ static int make_slow_io(struct app *app, uv_loop_t *loop)
                            .database = options->database,
                            .connections = options->database_connections,
                            .max_queue = options->max_queue,
+                           .recording = observation_recording(&app->observation),
+                           .first_work = (unsigned)app->observation.names.strategy_count,
                        });
 }
 
@@ -125,6 +131,9 @@ static int make_offload(struct app *app, uv_loop_t *loop)
                            .job_timeout_ms = options->job_timeout,
                            .kernel_program = app->kernel_program,
                            .shed_lag_ms = options->shed_lag,
+                           .loop_lag_ns = observation_lag_ns,
+                           .loop_lag_data = &app->observation,
+                           .recording = observation_recording(&app->observation),
                        });
 }
 
@@ -147,11 +156,23 @@ static int make_parts(struct app *app, uv_loop_t *loop)
     return rc;
 }
 
+/* What records comes first and goes last: the parts write into it. */
+static int make_recorded_parts(struct app *app, uv_loop_t *loop)
+{
+    int rc = observation_record(&app->observation, loop, &app->options);
+    if (rc != 0 || (rc = make_parts(app, loop)) == 0)
+        return rc;
+    observation_end(&app->observation);
+    uv_run(loop, UV_RUN_NOWAIT);
+    return rc;
+}
+
 static int make_app(struct app *app, uv_loop_t *loop)
 {
-    int rc = make_parts(app, loop);
+    int rc = make_recorded_parts(app, loop);
     if (rc != 0)
         return rc;
+    observation_watch(&app->observation, &app->http);
     uv_timer_init(loop, &app->drain_timer);
     uv_timer_init(loop, &app->watchdog);
     app->drain_timer.data = app;
@@ -289,6 +310,19 @@ static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_sig
     }
 }
 
+/* In a cluster the parent shows its members. */
+static int show(struct app *app)
+{
+    char authority[80];
+    if (app->context.member > 0)
+        return 0;
+    http_server_authority(&app->http, authority, sizeof authority);
+    int rc = observation_show(&app->observation, &app->options, authority);
+    if (rc != 0)
+        app_drain(app);
+    return rc;
+}
+
 /* Returns the exit status. */
 static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
 {
@@ -296,6 +330,7 @@ static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int 
     if (rc == 0) {
         watch_signals(app, loop, on_second_signal);
         tell_ready(app);
+        rc = show(app);
     } else {
         log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
                   app->options.host, app->options.port, uv_strerror(rc));

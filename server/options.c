@@ -22,7 +22,8 @@ enum option_type {
     OPTION_FLAG,
     OPTION_CHOICE,
     OPTION_STRATEGY,
-    OPTION_SOURCE
+    OPTION_SOURCE,
+    OPTION_OBSERVER, /* a port, or a word for one */
 };
 
 /* name, letter (0: none), type, member, min, max, default, environment variable, what the argument
@@ -49,6 +50,12 @@ static const struct option_row rows[] = {
      "listen on this port; 0 picks a free one and prints it"},
     {"reuse-port", 0, OPTION_FLAG, AT(reuse_port), 0, 0, NULL, NULL, NULL,
      "let another server listen on the same port, for a rolling restart"},
+    {"observer", 0, OPTION_OBSERVER, AT(observer), 0, 65535, "next", NULL, "PORT",
+     "watch it on this port: off, next (the one behind --port) or a number"},
+    {"observer-host", 0, OPTION_TEXT, AT(observer_host), 0, 0, "127.0.0.1", NULL, "ADDRESS",
+     "where the observer listens; it shows everything to everybody who can reach it"},
+    {"blocked-after", 0, OPTION_NUMBER, AT(blocked_after), 1, 86400000, "500", NULL, "MS",
+     "from when on a blocked loop is a 503 at the observer's /healthz"},
     {"cluster", 0, OPTION_NUMBER, AT(cluster), 0, 64, "0", NULL, "N",
      "server processes on one port; 0 for none but this one"},
     {"cluster-sched", 0, OPTION_CHOICE, AT(cluster_sched), 0, 0, "rr", NULL, "none|rr",
@@ -105,6 +112,8 @@ static const struct option_row rows[] = {
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows, FIRST_CODE = 256 };
 
+_Static_assert(sizeof rows / sizeof *rows <= OPTIONS_MAX, "every row has an origin");
+
 /* ------------------------------------------------------------------ values */
 
 static unsigned core_count(void)
@@ -148,6 +157,22 @@ static int check_choice(const struct option_row *row, const char *label, const c
     return bounded_choice_error(label, choices, value, error, error_size);
 }
 
+static int set_observer(struct options *options, const struct option_row *row, const char *label,
+                        const char *value, char *error, size_t error_size)
+{
+    int *port = member_of(options, row);
+    uint64_t number = 0;
+    if (strcmp(value, "off") == 0 || strcmp(value, "next") == 0) {
+        *port = *value == 'o' ? OBSERVER_OFF : OBSERVER_NEXT;
+        return 0;
+    }
+    if (!isdigit((unsigned char)*value))
+        return bounded_choice_error(label, "off, next, a port", value, error, error_size);
+    int rc = bounded_integer(label, row->min, row->max, value, &number, error, error_size);
+    *port = (int)number;
+    return rc;
+}
+
 /* `label` is what the user called it: "--port" or "PORT". */
 static int set_value(struct options *options, const struct option_row *row, const char *label,
                      const char *value, char *error, size_t error_size)
@@ -162,6 +187,8 @@ static int set_value(struct options *options, const struct option_row *row, cons
     case OPTION_FLAG:
         *(bool *)member_of(options, row) = true;
         return 0;
+    case OPTION_OBSERVER:
+        return set_observer(options, row, label, value, error, error_size);
     case OPTION_CHOICE:
         rc = check_choice(row, label, value, error, error_size);
         break;
@@ -186,15 +213,16 @@ static void set_fallbacks(struct options *options)
 }
 
 /* Sets what the command line has not given. An empty variable is as good as none. */
-static int read_environment(struct options *options, const bool *given, char *error,
-                            size_t error_size)
+static int read_environment(struct options *options, char *error, size_t error_size)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ROW_COUNT; i++) {
         const char *variable = rows[i].environment;
-        const char *value = variable != NULL && !given[i] ? getenv(variable) : NULL;
-        if (value != NULL && *value != '\0')
-            rc = set_value(options, &rows[i], variable, value, error, error_size);
+        const char *value = variable != NULL ? getenv(variable) : NULL;
+        if (value == NULL || *value == '\0' || options->origins[i] != OPTION_BY_DEFAULT)
+            continue;
+        options->origins[i] = OPTION_BY_ENVIRONMENT;
+        rc = set_value(options, &rows[i], variable, value, error, error_size);
     }
     return rc;
 }
@@ -249,8 +277,8 @@ static enum options_verdict complain(int code, const char *word, char *error, si
     return OPTIONS_WRONG;
 }
 
-static enum options_verdict take_option(struct options *options, bool *given, int code,
-                                        const char *word, char *error, size_t error_size)
+static enum options_verdict take_option(struct options *options, int code, const char *word,
+                                        char *error, size_t error_size)
 {
     char label[64];
     const struct option_row *row = row_of(code);
@@ -260,15 +288,15 @@ static enum options_verdict take_option(struct options *options, bool *given, in
         return OPTIONS_VERSION;
     if (row == NULL)
         return complain(code, word, error, error_size);
-    given[row - rows] = true;
+    options->origins[row - rows] = OPTION_BY_COMMAND_LINE;
     snprintf(label, sizeof label, "--%s", row->name);
     return set_value(options, row, label, optarg, error, error_size) == 0 ? OPTIONS_RUN
                                                                           : OPTIONS_WRONG;
 }
 
 /* Returns OPTIONS_RUN when all of the command line was taken. */
-static enum options_verdict read_command_line(struct options *options, bool *given, int argc,
-                                              char **argv, char *error, size_t error_size)
+static enum options_verdict read_command_line(struct options *options, int argc, char **argv,
+                                              char *error, size_t error_size)
 {
     struct option longs[ROW_COUNT + 3];
     char letters[2 * ROW_COUNT + 4] = ":"; /* a colon first: tell a missing argument apart */
@@ -278,7 +306,7 @@ static enum options_verdict read_command_line(struct options *options, bool *giv
     opterr = 0;
     while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
-        enum options_verdict verdict = take_option(options, given, code, word, error, error_size);
+        enum options_verdict verdict = take_option(options, code, word, error, error_size);
         if (verdict != OPTIONS_RUN)
             return verdict;
     }
@@ -293,12 +321,54 @@ static enum options_verdict read_command_line(struct options *options, bool *giv
 enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
                                    size_t error_size)
 {
-    bool given[ROW_COUNT] = {false};
     set_fallbacks(options);
-    enum options_verdict verdict = read_command_line(options, given, argc, argv, error, error_size);
-    if (verdict == OPTIONS_RUN && read_environment(options, given, error, error_size) != 0)
+    enum options_verdict verdict = read_command_line(options, argc, argv, error, error_size);
+    if (verdict == OPTIONS_RUN && read_environment(options, error, error_size) != 0)
         return OPTIONS_WRONG;
     return verdict;
+}
+
+/* ------------------------------------------------------------------ what is set */
+
+static void show_observer(int port, char *text, size_t size)
+{
+    if (port >= 0)
+        snprintf(text, size, "%d", port);
+    else
+        snprintf(text, size, "%s", port == OBSERVER_OFF ? "off" : "next");
+}
+
+static void show_value(const struct options *options, const struct option_row *row, char *text,
+                       size_t size)
+{
+    const void *member = (const char *)options + row->offset;
+    const char *value;
+    switch (row->type) {
+    case OPTION_NUMBER:
+        snprintf(text, size, "%u", *(const unsigned *)member);
+        return;
+    case OPTION_FLAG:
+        snprintf(text, size, "%s", *(const bool *)member ? "true" : "false");
+        return;
+    case OPTION_OBSERVER:
+        show_observer(*(const int *)member, text, size);
+        return;
+    default:
+        value = *(const char *const *)member;
+        snprintf(text, size, "%s", value != NULL ? value : "");
+    }
+}
+
+bool options_setting(const struct options *options, size_t index, struct option_setting *setting)
+{
+    static const char *const origins[] = {"default", "environment", "command line"};
+    if (index >= ROW_COUNT)
+        return false;
+    setting->name = rows[index].name;
+    setting->help = rows[index].help;
+    setting->origin = origins[options->origins[index]];
+    show_value(options, &rows[index], setting->value, sizeof setting->value);
+    return true;
 }
 
 /* ------------------------------------------------------------------ --help */

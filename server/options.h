@@ -7,10 +7,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum option_origin { OPTION_BY_DEFAULT, OPTION_BY_ENVIRONMENT, OPTION_BY_COMMAND_LINE };
+
+enum { OPTIONS_MAX = 64, OPTION_VALUE_BYTES = 256 };
+
 /* Times in milliseconds, sizes in bytes. Strings belong to the command line or the environment. */
 struct options {
     const char *host;
     unsigned port;
+    int observer; /* its port, or one of those below */
+    const char *observer_host;
+    unsigned blocked_after;
     bool reuse_port;
     unsigned cluster; /* server processes; 0: this one serves */
     const char *cluster_sched;
@@ -39,7 +46,11 @@ struct options {
     unsigned keep_alive_timeout;
     unsigned write_timeout;
     unsigned drain_timeout;
+
+    unsigned char origins[OPTIONS_MAX]; /* of each row of the table, enum option_origin */
 };
+
+enum { OBSERVER_OFF = -1, OBSERVER_NEXT = -2 /* the port behind the server's */ };
 
 enum options_verdict {
     OPTIONS_RUN,  /* go ahead */
@@ -51,6 +62,15 @@ enum options_verdict {
 /* Sets every option from its default, the environment and the arguments. */
 enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
                                    size_t error_size);
+
+/* What an option is set to, and by what. */
+struct option_setting {
+    const char *name, *help, *origin;
+    char value[OPTION_VALUE_BYTES]; /* "true" or "false" for a flag, "" for none */
+};
+
+/* The setting of row `index`; returns false behind the last one. */
+bool options_setting(const struct options *options, size_t index, struct option_setting *setting);
 
 /* The text of --help, malloc'ed; NULL when memory is short. */
 char *options_help(void);

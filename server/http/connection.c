@@ -61,6 +61,7 @@ static void unlink_connection(struct http_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     connection->server->connection_count--;
+    counter_add(&connection->server->counters->connections_closed, 1);
 }
 
 /* Tells who was to answer that nobody waits any more, after the state has been changed. */

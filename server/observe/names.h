@@ -13,6 +13,8 @@
 struct names {
     const char *works[RECORDING_WORKS + 1]; /* strategies, then sources */
     size_t strategy_count;                  /* of the works */
+    unsigned lanes[RECORDING_WORKS];        /* how many of each can run at once; 0: any number */
+    bool in_pool[RECORDING_WORKS];          /* these share libuv's threads */
     const char *kernels[16];                /* a trip_subject's kernel counts from 1 */
     const char *routes[RECORDING_ROUTES];   /* paths; the one behind the last is for the rest */
 };

@@ -61,16 +61,25 @@ static void settle_work(struct work_record *work)
     counter_set(&work->delivered, submitted);
 }
 
-void recording_begin(struct recording *recording, uint64_t epoch_ns)
+void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id)
 {
     for (size_t i = 0; i < RECORDING_WORKS; i++)
         settle_work(&recording->works[i]);
     for (size_t i = 0; i < LANE_COUNT; i++)
         atomic_store(&recording->lanes[i].trip, 0);
     counter_set(&recording->epoch_ns, epoch_ns);
-    counter_set(&recording->connections, 0);
+    counter_set(&recording->http.connections_closed,
+                counter_get(&recording->http.connections_accepted));
     counter_set(&recording->watch.blocked_since_ns, 0);
+    if (counter_get(&recording->ids) < first_id)
+        counter_set(&recording->ids, first_id);
     counter_set(&recording->pid, (uint64_t)getpid());
+}
+
+void recording_end(struct recording *recording)
+{
+    counter_set(&recording->pid, 0);
+    counter_set(&recording->watch.blocked_since_ns, 0);
 }
 
 /* ------------------------------------------------------------------ lanes */

@@ -21,6 +21,7 @@
 #include "server/observe/trace.h"
 
 enum {
+    RECORDINGS_MAX = 64,
     RECORDING_WORKS = 12,   /* strategies, then sources */
     RECORDING_ROUTES = 8,   /* the last one is for everything that has no route */
     RECORDING_CELLS = 2048, /* of the loop strip */
@@ -77,7 +78,6 @@ struct recording {
     struct counter epoch_ns; /* of the monotonic clock; times in JSON count from here */
     struct counter ids;      /* of trips, so far */
     struct http_counters http;
-    struct counter connections; /* open now */
     struct loop_record loop;
     struct watch_record watch;
     struct work_record works[RECORDING_WORKS];
@@ -104,8 +104,12 @@ int recordings_map(struct recordings *recordings, int fd, unsigned count);
 void recordings_close(struct recordings *recordings);
 
 /* A new server writes here from now on. What its predecessor counted stays; what the predecessor
- * left unfinished is over: its lanes are idle, its jobs are gone. */
-void recording_begin(struct recording *recording, uint64_t epoch_ns);
+ * left unfinished is over: its lanes are idle, its jobs are gone. Trips are numbered on from the
+ * last one, or from `first_id` if that is higher. */
+void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id);
+
+/* Nobody writes here any more. */
+void recording_end(struct recording *recording);
 
 /* For trip.c. */
 void recording_submit(struct recording *recording, struct trip *trip);

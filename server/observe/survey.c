@@ -25,6 +25,9 @@ double survey_cell(const struct survey_member *member, uint64_t cell)
 static void look_at_block(struct survey_member *member, uint64_t now_ns)
 {
     const struct watch_record *watch = &member->recording->watch;
+    uint64_t sampled_ns = counter_get(&watch->sampled_ns);
+    member->pid = (int)counter_get(&member->recording->pid);
+    member->alive = member->pid != 0 && now_ns < sampled_ns + SURVEY_ALIVE_MS * MS;
     uint64_t progress_ns = counter_get(&watch->progress_ns);
     uint64_t since_ns = counter_get(&watch->blocked_since_ns);
     uint64_t away_ns = now_ns > progress_ns ? now_ns - progress_ns : 0;
@@ -149,7 +152,9 @@ static void look_at_requests(struct survey_member *member, uint64_t now_ns)
     double seconds = (double)(now_ns - member->looked_ns) / 1e9;
     member->per_second = seconds > 0 ? (double)(requests - member->requests) / seconds : 0;
     member->requests = requests;
-    member->connections = counter_get(&member->recording->connections);
+    uint64_t closed = counter_get(&member->recording->http.connections_closed);
+    uint64_t accepted = counter_get(&member->recording->http.connections_accepted);
+    member->connections = accepted > closed ? accepted - closed : 0;
     member->looked_ns = now_ns;
 }
 
@@ -170,10 +175,7 @@ static void for_each_window(struct survey_member *member, void (*visit)(struct w
 
 static void look_at_member(struct survey *survey, struct survey_member *member)
 {
-    const struct recording *recording = member->recording;
-    uint64_t now_ns = survey->now_ns, sampled_ns = counter_get(&recording->watch.sampled_ns);
-    member->pid = (int)counter_get(&recording->pid);
-    member->alive = member->pid != 0 && now_ns < sampled_ns + SURVEY_ALIVE_MS * MS;
+    uint64_t now_ns = survey->now_ns;
     look_at_block(member, now_ns);
     look_at_utilization(member);
     look_at_cells(member, now_ns);
@@ -194,6 +196,13 @@ void survey_look(struct survey *survey)
     survey->record_count = 0;
     for (unsigned i = 0; i < survey->recordings->count; i++)
         look_at_member(survey, &survey->members[i]);
+}
+
+void survey_glance(struct survey *survey)
+{
+    survey->now_ns = trip_clock_ns();
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        look_at_block(&survey->members[i], survey->now_ns);
 }
 
 static void member_init(struct survey_member *member, const struct recording *recording,

@@ -81,6 +81,10 @@ void survey_close(struct survey *survey);
 /* Looks. `looks` counts from 1 from then on. */
 void survey_look(struct survey *survey);
 
+/* Looks at the loops only: whether they live, and how late they are. What is new is left for the
+ * next look. */
+void survey_glance(struct survey *survey);
+
 /* Milliseconds on the clock that is shown. */
 double survey_ms(const struct survey *survey, uint64_t ns);
 

@@ -1,0 +1,103 @@
+/* config.c – see config.h. */
+#include "server/config.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <time.h>
+#include <uv.h>
+
+#include "server/observe/watchdog.h"
+#include "server/routes/routes.h"
+
+/* The wall clock at a moment of the monotonic one. */
+static double unix_ms(uint64_t monotonic_ns)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double ago_ms = (double)(trip_clock_ns() - monotonic_ns) / 1e6;
+    double ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6 - ago_ms;
+    return round(ms * 1e3) / 1e3;
+}
+
+static void add_options(cJSON *document, const struct options *options)
+{
+    struct option_setting setting;
+    cJSON *rows = cJSON_AddArrayToObject(document, "options");
+    for (size_t i = 0; options_setting(options, i, &setting); i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", setting.name);
+        cJSON_AddStringToObject(row, "value", setting.value);
+        cJSON_AddStringToObject(row, "origin", setting.origin);
+        cJSON_AddStringToObject(row, "help", setting.help);
+        cJSON_AddItemToArray(rows, row);
+    }
+}
+
+static void add_named(cJSON *rows, const char *name, const char *help)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "name", name);
+    cJSON_AddStringToObject(row, "help", help);
+    cJSON_AddItemToArray(rows, row);
+}
+
+static void add_works(cJSON *document)
+{
+    cJSON *strategies = cJSON_AddArrayToObject(document, "strategies");
+    for (size_t i = 0; strategy_at(i) != NULL; i++)
+        add_named(strategies, strategy_name(strategy_at(i)), strategy_help(strategy_at(i)));
+    cJSON *sources = cJSON_AddArrayToObject(document, "sources");
+    for (size_t i = 0; source_at(i) != NULL; i++)
+        add_named(sources, source_name(source_at(i)), source_help(source_at(i)));
+}
+
+static void add_parameters(cJSON *row, const struct kernel *kernel)
+{
+    cJSON *parameters = cJSON_AddArrayToObject(row, "parameters");
+    for (size_t i = 0; i < KERNEL_PARAMETERS_MAX && kernel->parameters[i].name != NULL; i++) {
+        const struct kernel_parameter *parameter = &kernel->parameters[i];
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "name", parameter->name);
+        cJSON_AddNumberToObject(object, "min", (double)parameter->min);
+        cJSON_AddNumberToObject(object, "max", (double)parameter->max);
+        cJSON_AddNumberToObject(object, "default", (double)parameter->fallback);
+        cJSON_AddItemToArray(parameters, object);
+    }
+}
+
+static void add_kernels(cJSON *document)
+{
+    cJSON *kernels = cJSON_AddArrayToObject(document, "kernels");
+    for (size_t i = 0; kernel_at(i) != NULL; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", kernel_at(i)->name);
+        add_parameters(row, kernel_at(i));
+        cJSON_AddItemToArray(kernels, row);
+    }
+}
+
+static void add_routes(cJSON *document)
+{
+    cJSON *rows = cJSON_AddArrayToObject(document, "routes");
+    for (size_t i = 0; i < routes.count; i++)
+        cJSON_AddItemToArray(rows, cJSON_CreateString(routes.routes[i].path));
+}
+
+char *config_json(const struct options *options, const char *patient, uint64_t epoch_ns)
+{
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "version", OFFLOOP_VERSION);
+    cJSON_AddNumberToObject(document, "epoch_unix_ms", unix_ms(epoch_ns));
+    cJSON_AddStringToObject(document, "patient", patient);
+    cJSON_AddNumberToObject(document, "cores", uv_available_parallelism());
+    cJSON_AddNumberToObject(document, "cluster", options->cluster);
+    cJSON_AddNumberToObject(document, "cell_ms", RECORDING_CELL_MS);
+    cJSON_AddNumberToObject(document, "blocked_after_ms", WATCHDOG_BLOCKED_MS);
+    add_options(document, options);
+    add_works(document);
+    add_kernels(document);
+    add_routes(document);
+    char *text = cJSON_PrintUnformatted(document);
+    cJSON_Delete(document);
+    return text;
+}

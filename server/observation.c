@@ -1,0 +1,218 @@
+/* observation.c – see observation.h. */
+#include "server/observation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/crash.h"
+#include "server/cluster/member.h"
+#include "server/config.h"
+#include "server/log.h"
+#include "server/routes/routes.h"
+
+/* ------------------------------------------------------------------ names */
+
+static unsigned lanes_of(const struct options *options, const char *work)
+{
+    const struct {
+        const char *work;
+        unsigned lanes;
+    } rows[] = {
+        {"sliced", 1},
+        {"threadpool", options->threadpool_size},
+        {"worker", options->worker_per_request ? 0 : options->workers},
+        {"process", options->processes},
+        {"sqlite", options->threadpool_size < options->database_connections
+                       ? options->threadpool_size
+                       : options->database_connections},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].work, work) == 0)
+            return rows[i].lanes;
+    }
+    return 0;
+}
+
+static void name_work(struct names *names, const struct options *options, size_t row,
+                      const char *work)
+{
+    names->works[row] = work;
+    names->lanes[row] = lanes_of(options, work);
+    names->in_pool[row] = strcmp(work, "threadpool") == 0 || strcmp(work, "sqlite") == 0;
+}
+
+static struct names names_for(const struct options *options)
+{
+    struct names names = {.strategy_count = 0};
+    size_t row = 0, i;
+    for (; row < RECORDING_WORKS && strategy_at(row) != NULL; row++)
+        name_work(&names, options, row, strategy_name(strategy_at(row)));
+    names.strategy_count = row;
+    for (i = 0; row < RECORDING_WORKS && source_at(i) != NULL; i++)
+        name_work(&names, options, row++, source_name(source_at(i)));
+    for (i = 0; i < sizeof names.kernels / sizeof *names.kernels - 2 && kernel_at(i) != NULL; i++)
+        names.kernels[i] = kernel_at(i)->name;
+    names.kernels[i] = kernel_crash.name;
+    for (i = 0; i < routes.count && i < RECORDING_ROUTES - 1; i++)
+        names.routes[i] = routes.routes[i].path;
+    return names;
+}
+
+/* ------------------------------------------------------------------ recording */
+
+static bool is_wanted(const struct options *options)
+{
+    return options->observer != OBSERVER_OFF || options->shed_lag > 0;
+}
+
+static int find_own(struct observation *observation, const struct options *options)
+{
+    (void)options;
+    int rc = recordings_init(&observation->recordings, 1);
+    observation->own = rc == 0 ? observation->recordings.table : NULL;
+    return rc;
+}
+
+/* Both recordings of a slot show up under the slot's number: their trips need numbers of their own.
+ */
+static uint64_t first_id(const struct observation *observation, const struct options *options)
+{
+    size_t index = (size_t)(observation->own - observation->recordings.table);
+    return options->cluster > 0 && index >= options->cluster ? (uint64_t)1 << 40 : 0;
+}
+
+static void name_self(struct observation *observation)
+{
+    if (member_number() > 0)
+        snprintf(observation->who, sizeof observation->who, "loop of member %u", member_number());
+    else
+        snprintf(observation->who, sizeof observation->who, "loop");
+}
+
+int observation_record(struct observation *observation, uv_loop_t *loop,
+                       const struct options *options)
+{
+    *observation = (struct observation){.recordings.fd = -1};
+    if (!is_wanted(options))
+        return 0;
+    int rc = find_own(observation, options);
+    if (rc != 0)
+        return rc;
+    uint64_t epoch_ns = counter_get(&observation->recordings.table[0].epoch_ns);
+    observation->epoch_ns = epoch_ns != 0 ? epoch_ns : trip_clock_ns();
+    observation->names = names_for(options);
+    name_self(observation);
+    observation->stalls = (struct stalls){.names = &observation->names, .who = observation->who};
+    recording_begin(observation->own, observation->epoch_ns, first_id(observation, options));
+    struct watchdog_listener listener = stalls_listener(&observation->stalls);
+    rc = recorder_start(&observation->recorder, loop, observation->own, &listener);
+    if (rc != 0) {
+        recordings_close(&observation->recordings);
+        observation->own = NULL;
+    }
+    return rc;
+}
+
+void observation_watch(struct observation *observation, struct http_server *http)
+{
+    if (observation->own != NULL)
+        recorder_watch(&observation->recorder, http);
+}
+
+struct recording *observation_recording(const struct observation *observation)
+{
+    return observation->own;
+}
+
+uint64_t observation_lag_ns(void *observation)
+{
+    const struct observation *self = observation;
+    return self->own != NULL ? loop_monitor_lag_ns(&self->recorder.monitor) : 0;
+}
+
+void observation_end(struct observation *observation)
+{
+    if (observation->own != NULL)
+        recorder_stop(&observation->recorder);
+}
+
+/* ------------------------------------------------------------------ showing */
+
+int observation_prepare(struct observation *observation, const struct options *options)
+{
+    *observation = (struct observation){.recordings.fd = -1};
+    if (!is_wanted(options))
+        return 0;
+    observation->names = names_for(options);
+    observation->epoch_ns = trip_clock_ns();
+    int rc = recordings_init(&observation->recordings, 2 * options->cluster);
+    if (rc == 0)
+        counter_set(&observation->recordings.table[0].epoch_ns, observation->epoch_ns);
+    return rc;
+}
+
+static void log_observing(const struct observation *observation)
+{
+    char authority[80], url[96];
+    observer_authority(observation->observer, authority, sizeof authority);
+    snprintf(url, sizeof url, "http://%s", authority);
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddStringToObject(fields, "url", url);
+    log_event(LOG_INFO, "observing", fields, "watch it on %s", url);
+}
+
+static unsigned port_behind(const char *patient)
+{
+    unsigned long port = strtoul(strrchr(patient, ':') + 1, NULL, 10);
+    return port < 65535 ? (unsigned)port + 1 : 0;
+}
+
+/* If the port was not asked for by number, any will do. */
+static int start_observer(struct observation *observation, const struct options *options,
+                          struct observer_options *observer_options)
+{
+    int rc = observer_start(&observation->observer, observer_options);
+    if (rc != UV_EADDRINUSE || options->observer != OBSERVER_NEXT)
+        return rc;
+    observer_options->port = 0;
+    return observer_start(&observation->observer, observer_options);
+}
+
+int observation_show(struct observation *observation, const struct options *options,
+                     const char *patient)
+{
+    if (options->observer == OBSERVER_OFF)
+        return 0;
+    bool next = options->observer == OBSERVER_NEXT;
+    snprintf(observation->patient, sizeof observation->patient, "http://%s", patient);
+    observation->config = config_json(options, observation->patient, observation->epoch_ns);
+    if (observation->config == NULL)
+        return UV_ENOMEM;
+    struct observer_options observer_options = {
+        .recordings = &observation->recordings,
+        .names = &observation->names,
+        .host = options->observer_host,
+        .port = next ? port_behind(patient) : (unsigned)options->observer,
+        .epoch_ns = observation->epoch_ns,
+        .config = observation->config,
+        .patient = observation->patient,
+        .blocked_after_ms = options->blocked_after,
+    };
+    int rc = start_observer(observation, options, &observer_options);
+    if (rc == 0)
+        log_observing(observation);
+    else
+        log_event(LOG_ERROR, "observer_failed", NULL, "cannot observe on %s port %u: %s",
+                  options->observer_host, observer_options.port, uv_strerror(rc));
+    return rc;
+}
+
+void observation_close(struct observation *observation)
+{
+    observer_stop(observation->observer);
+    cJSON_free(observation->config);
+    if (observation->own != NULL)
+        recording_end(observation->own);
+    recordings_close(&observation->recordings);
+}

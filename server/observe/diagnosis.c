@@ -1,0 +1,206 @@
+/* diagnosis.c – see diagnosis.h. The loop's figures are those of the member that is worst off, the
+ * works those of all members together. */
+#include "server/observe/diagnosis.h"
+
+#include <string.h>
+#include <uv.h>
+
+static const double MS = 1e6;
+
+void diagnosis_init(struct diagnosis *diagnosis)
+{
+    memset(diagnosis, 0, sizeof *diagnosis);
+}
+
+static double ms(uint64_t ns)
+{
+    return (double)ns / MS;
+}
+
+/* ------------------------------------------------------------------ what is kept */
+
+static void keep_totals(struct diagnosis *diagnosis, const struct survey *survey)
+{
+    struct diagnosis_past *past = &diagnosis->past[diagnosis->looks++ % DIAGNOSIS_LOOKS];
+    memset(past, 0, sizeof *past);
+    past->at_ns = survey->now_ns;
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
+        const struct survey_member *member = &survey->members[i];
+        past->requests += member->requests;
+        past->busy_ns[i] = member->busy_ns;
+        past->idle_ns[i] = member->idle_ns;
+        for (size_t j = 0; j < RECORDING_WORKS; j++) {
+            past->refused[j] += member->works[j].outcomes[TRIP_REFUSED];
+            past->lost[j] += member->works[j].outcomes[TRIP_LOST];
+        }
+    }
+}
+
+static void keep_stalls(struct diagnosis *diagnosis, const struct survey *survey)
+{
+    for (size_t i = 0; i < survey->record_count; i++) {
+        if (survey->records[i].record.kind == TRACE_STALL)
+            diagnosis->stalls[diagnosis->stall_count++ % DIAGNOSIS_STALLS] = survey->records[i];
+    }
+}
+
+static const struct diagnosis_past *oldest(const struct diagnosis *diagnosis)
+{
+    return &diagnosis->past[diagnosis->looks < DIAGNOSIS_LOOKS ? 0
+                                                               : diagnosis->looks % DIAGNOSIS_LOOKS];
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+/* What is counted of a block at its end belongs to the window now; what began before it does not. */
+static double busy_share(const struct survey_member *member, const struct diagnosis_past *past,
+                         uint64_t window_ns)
+{
+    uint64_t busy_ns = member->busy_ns - past->busy_ns[member->number];
+    uint64_t idle_ns = member->idle_ns - past->idle_ns[member->number];
+    uint64_t block_ns = member->blocked_ns < window_ns ? member->blocked_ns : window_ns;
+    uint64_t all_ns = busy_ns + idle_ns + block_ns;
+    return all_ns > 0 ? (double)(busy_ns + block_ns) / (double)all_ns : 0.0;
+}
+
+static struct survey_member *worst_member(const struct survey *survey,
+                                                const struct diagnosis_past *past,
+                                                uint64_t window_ns)
+{
+    struct survey_member *worst = &survey->members[0];
+    double worst_share = -1;
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
+        struct survey_member *member = &survey->members[i];
+        double share = busy_share(member, past, window_ns) + (member->blocked_ns > 0);
+        if (share > worst_share) {
+            worst = member;
+            worst_share = share;
+        }
+    }
+    return worst;
+}
+
+static void measure_stall(struct diagnosis *diagnosis, const struct survey *survey,
+                          const struct trace_record *stall, struct verdict_measurements *found)
+{
+    double length_ms = ms(stall->ended_ns - stall->began_ns);
+    found->stalls++;
+    found->requests_waited += stall->waited;
+    if (ms(stall->longest_wait_ns) > found->longest_wait_ms)
+        found->longest_wait_ms = ms(stall->longest_wait_ns);
+    if (length_ms <= found->longest_stall_ms)
+        return;
+    found->longest_stall_ms = length_ms;
+    found->culprit_strategy = names_stall_strategy(survey->names, stall);
+    names_stall(survey->names, stall, diagnosis->by, sizeof diagnosis->by);
+    found->culprit = diagnosis->by;
+}
+
+static void measure_stalls(struct diagnosis *diagnosis, const struct survey *survey,
+                           unsigned member, uint64_t since_ns, struct verdict_measurements *found)
+{
+    uint64_t first = diagnosis->stall_count > DIAGNOSIS_STALLS
+                         ? diagnosis->stall_count - DIAGNOSIS_STALLS
+                         : 0;
+    for (uint64_t i = first; i < diagnosis->stall_count; i++) {
+        const struct survey_record *seen = &diagnosis->stalls[i % DIAGNOSIS_STALLS];
+        if (seen->member == member && seen->record.ended_ns >= since_ns)
+            measure_stall(diagnosis, survey, &seen->record, found);
+    }
+}
+
+/* What holds the loop now matters more than what held it. */
+static void blame(struct diagnosis *diagnosis, const struct survey *survey,
+                  const struct survey_member *member, struct verdict_measurements *found)
+{
+    if (member->blocked_ns == 0 || !member->has_culprit)
+        return;
+    names_subject(survey->names, &member->culprit.subject, diagnosis->by, sizeof diagnosis->by);
+    found->culprit = diagnosis->by;
+    found->culprit_strategy = survey->names->works[member->culprit.subject.work];
+}
+
+static void measure_loop(struct diagnosis *diagnosis, const struct survey *survey,
+                         const struct diagnosis_past *past, struct verdict_measurements *found)
+{
+    uint64_t window_ns = survey->now_ns - past->at_ns;
+    struct survey_member *member = worst_member(survey, past, window_ns);
+    const struct histogram_snapshot *lag = window_read(&member->lag);
+    found->loop_busy = busy_share(member, past, window_ns);
+    found->lag_p99_ms = lag != NULL ? ms(histogram_quantile(lag, 0.99)) : 0.0;
+    found->blocked_ms = ms(member->blocked_ns);
+    measure_stalls(diagnosis, survey, member->number, past->at_ns, found);
+    blame(diagnosis, survey, member, found);
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        found->members_blocked += survey->members[i].blocked_ns > 0;
+}
+
+/* ------------------------------------------------------------------ the works */
+
+static double p99_ms(struct window *window)
+{
+    const struct histogram_snapshot *recent = window_read(window);
+    return recent != NULL ? ms(histogram_quantile(recent, 0.99)) : 0.0;
+}
+
+static double greater(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static void add_work(struct verdict_work *found, struct survey_work *work)
+{
+    found->waiting += (unsigned)work->waiting;
+    found->running += (unsigned)work->running;
+    found->refused += work->outcomes[TRIP_REFUSED];
+    found->lost += work->outcomes[TRIP_LOST];
+    found->oldest_wait_ms = greater(found->oldest_wait_ms, ms(work->oldest_wait_ns));
+    found->wait_p99_ms = greater(found->wait_p99_ms, p99_ms(&work->wait));
+    found->run_p99_ms = greater(found->run_p99_ms, p99_ms(&work->run));
+}
+
+static struct verdict_work measure_work(const struct survey *survey,
+                                        const struct diagnosis_past *past, size_t index)
+{
+    const struct names *names = survey->names;
+    struct verdict_work found = {
+        .name = names->works[index],
+        .heavy = index < names->strategy_count,
+        .in_pool = names->in_pool[index],
+        .lanes = names->lanes[index] * survey->recordings->count,
+    };
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        add_work(&found, &survey->members[i].works[index]);
+    found.refused -= past->refused[index];
+    found.lost -= past->lost[index];
+    return found;
+}
+
+/* ------------------------------------------------------------------ the verdict */
+
+void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
+                    struct verdict *verdict)
+{
+    struct verdict_work works[RECORDING_WORKS];
+    keep_totals(diagnosis, survey);
+    keep_stalls(diagnosis, survey);
+    const struct diagnosis_past *past = oldest(diagnosis);
+    uint64_t window_ns = survey->now_ns - past->at_ns, requests = 0;
+    struct verdict_measurements found = {
+        .window_ms = ms(window_ns),
+        .works = works,
+        .works_count = names_work_count(survey->names),
+        .cores = uv_available_parallelism(),
+        .members = survey->recordings->count,
+    };
+    for (size_t i = 0; i < found.works_count; i++) {
+        works[i] = measure_work(survey, past, i);
+        found.heavy_running += works[i].heavy ? works[i].running : 0;
+    }
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        requests += survey->members[i].requests;
+    if (window_ns > 0)
+        found.requests_per_second = (double)(requests - past->requests) * 1e9 / (double)window_ns;
+    measure_loop(diagnosis, survey, past, &found);
+    verdict_of(&found, verdict);
+}

@@ -1,0 +1,150 @@
+/* events.c – see events.h. */
+#include "server/observe/events.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/http/problem.h"
+
+void events_init(struct events *events)
+{
+    memset(events, 0, sizeof *events);
+    events->first_kept = 1;
+}
+
+void events_close(struct events *events)
+{
+    for (size_t i = 0; i < EVENTS_KEPT; i++)
+        free(events->kept[i].text);
+}
+
+/* ------------------------------------------------------------------ what is kept */
+
+static struct event *slot_of(struct events *events, uint64_t number)
+{
+    return &events->kept[number % EVENTS_KEPT];
+}
+
+static void forget_oldest(struct events *events)
+{
+    struct event *event = slot_of(events, events->first_kept++);
+    events->kept_bytes -= event->bytes;
+    free(event->text);
+    *event = (struct event){0};
+}
+
+/* Returns NULL when memory is short: then this one is lost to all. */
+static const struct event *keep(struct events *events, const char *json)
+{
+    char *text;
+    int bytes =
+        asprintf(&text, "id: %" PRIu64 "\nevent: batch\ndata: %s\n\n", events->last + 1, json);
+    if (bytes < 0)
+        return NULL;
+    while (events->first_kept <= events->last &&
+           (events->last + 1 - events->first_kept >= EVENTS_KEPT ||
+            events->kept_bytes + (size_t)bytes > EVENTS_KEPT_BYTES))
+        forget_oldest(events);
+    struct event *event = slot_of(events, ++events->last);
+    *event = (struct event){text, (size_t)bytes};
+    events->kept_bytes += event->bytes;
+    return event;
+}
+
+/* ------------------------------------------------------------------ who listens */
+
+/* Returns false if the listener is gone. */
+static bool send_event(struct events *events, struct http_exchange **listener,
+                       const struct event *event)
+{
+    ssize_t unread = http_exchange_write(*listener, event->text, event->bytes);
+    if (unread >= 0 && unread <= EVENTS_UNREAD_BYTES)
+        return true;
+    if (unread > EVENTS_UNREAD_BYTES) {
+        events->dropped++;
+        http_exchange_cut(*listener);
+    }
+    *listener = NULL;
+    return false;
+}
+
+void events_publish(struct events *events, const char *json)
+{
+    const struct event *event = keep(events, json);
+    for (size_t i = 0; event != NULL && i < EVENTS_LISTENERS; i++) {
+        if (events->listeners[i] != NULL)
+            (void)send_event(events, &events->listeners[i], event);
+    }
+}
+
+static void on_gone(void *data)
+{
+    struct http_exchange **listener = data;
+    *listener = NULL;
+}
+
+static struct http_exchange **free_place(struct events *events)
+{
+    for (size_t i = 0; i < EVENTS_LISTENERS; i++) {
+        if (events->listeners[i] == NULL)
+            return &events->listeners[i];
+    }
+    return NULL;
+}
+
+/* A number that is not one, or that is of an earlier server's, is as good as none. */
+static uint64_t first_for(const struct events *events, const char *last_id)
+{
+    char *end;
+    errno = 0;
+    uint64_t number = last_id != NULL ? strtoull(last_id, &end, 10) : 0;
+    uint64_t first = events->last >= EVENTS_FIRST ? events->last - EVENTS_FIRST + 1 : 1;
+    if (last_id != NULL && errno == 0 && end != last_id && *end == '\0' && number <= events->last)
+        first = number + 1;
+    return first > events->first_kept ? first : events->first_kept;
+}
+
+/* More than a reader may leave unread is not sent at once. */
+static uint64_t bounded(struct events *events, uint64_t first)
+{
+    size_t bytes = 0;
+    uint64_t number = events->last + 1;
+    while (number > first && bytes + slot_of(events, number - 1)->bytes < EVENTS_UNREAD_BYTES / 2)
+        bytes += slot_of(events, --number)->bytes;
+    return number;
+}
+
+static void replay(struct events *events, struct http_exchange **listener, uint64_t first)
+{
+    static char text[] = "retry: 1000\n\n";
+    const struct event retry = {text, sizeof text - 1};
+    bool listens = send_event(events, listener, &retry);
+    for (uint64_t number = first; listens && number <= events->last; number++)
+        listens = send_event(events, listener, slot_of(events, number));
+}
+
+void events_answer(struct events *events, struct http_exchange *exchange)
+{
+    static const struct http_response head = {
+        .status = 200,
+        .content_type = "text/event-stream",
+        .fields = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n",
+    };
+    struct http_exchange **place = free_place(events);
+    const char *last_id =
+        http_request_field(http_exchange_request(exchange), "last-event-id");
+    uint64_t first = bounded(events, first_for(events, last_id));
+    if (place == NULL) {
+        http_problem(exchange, 503, "Retry-After: 5\r\n", "there are %d listeners already",
+                     EVENTS_LISTENERS);
+        return;
+    }
+    *place = exchange;
+    if (http_exchange_stream(exchange, &head, on_gone, place))
+        replay(events, place, first);
+    else
+        *place = NULL;
+}

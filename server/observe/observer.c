@@ -1,0 +1,175 @@
+/* observer.c – see observer.h. The loop is made and listens on the thread of the caller; from the
+ * start of its own thread on only that one touches it, but for the uv_async that ends it. */
+#include "server/observe/observer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cjson/cJSON.h>
+
+#include "server/observe/batch.h"
+#include "server/observe/observer_state.h"
+#include "server/observe/report.h"
+
+/* ------------------------------------------------------------------ looking */
+
+static void on_look(uv_timer_t *timer)
+{
+    struct observer *observer = timer->data;
+    survey_look(&observer->survey);
+    diagnosis_make(&observer->diagnosis, &observer->survey, &observer->verdict);
+    char *json = batch_json(&observer->survey, &observer->verdict);
+    if (json != NULL)
+        events_publish(&observer->events, json);
+    cJSON_free(json);
+}
+
+/* SIGUSR2: the report goes to a file in the working folder, as Node's diagnostic report does. */
+static void on_report(uv_signal_t *handle, int number)
+{
+    struct observer *observer = handle->data;
+    char name[64];
+    (void)number;
+    snprintf(name, sizeof name, "offloop-report-%d-%u.txt", uv_os_getpid(),
+             ++observer->report_count);
+    FILE *file = fopen(name, "wxe");
+    if (file == NULL) {
+        fprintf(stderr, "offloop: cannot write %s\n", name);
+        return;
+    }
+    report_write(file, &observer->survey, &observer->verdict);
+    fclose(file);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void on_http_closed(void *data)
+{
+    struct observer *observer = data;
+    uv_close((uv_handle_t *)&observer->looks, NULL);
+    uv_close((uv_handle_t *)&observer->reports, NULL);
+    uv_close((uv_handle_t *)&observer->ending, NULL);
+}
+
+/* Its streams end; whoever else is still connected has had time enough. */
+static void on_ending(uv_async_t *ending)
+{
+    struct observer *observer = ending->data;
+    http_server_drain(&observer->http, on_http_closed, observer);
+    http_server_cut(&observer->http);
+}
+
+static void observer_free(struct observer *observer)
+{
+    uv_run(&observer->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&observer->loop);
+    survey_close(&observer->survey);
+    events_close(&observer->events);
+    free(observer);
+}
+
+void observer_stop(struct observer *observer)
+{
+    if (observer == NULL)
+        return;
+    uv_async_send(&observer->ending);
+    uv_thread_join(&observer->thread);
+    observer_free(observer);
+}
+
+/* ------------------------------------------------------------------ the beginning */
+
+static void observer_main(void *data)
+{
+    struct observer *observer = data;
+    pthread_setname_np(pthread_self(), "observer");
+    uv_run(&observer->loop, UV_RUN_DEFAULT);
+}
+
+/* The page loads nothing from elsewhere and talks to nobody but this server and the patient. */
+static void set_policy(struct observer *observer)
+{
+    snprintf(observer->policy, sizeof observer->policy,
+             "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+             "img-src 'self' data: blob:; connect-src 'self' %s; base-uri 'none'; "
+             "form-action 'none'; frame-ancestors 'none'\r\n"
+             "X-Content-Type-Options: nosniff\r\n"
+             "Referrer-Policy: no-referrer\r\n",
+             observer->options.patient);
+    observer->fields = (struct http_fields){observer->policy, strlen(observer->policy)};
+    http_server_set_fields(&observer->http, &observer->fields);
+}
+
+static int listen_there(struct observer *observer)
+{
+    struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    int rc =
+        http_server_init(&observer->http, &observer->loop, &limits, &observer_routes, observer);
+    if (rc != 0)
+        return rc;
+    snprintf(observer->own_host, sizeof observer->own_host, "%s", observer->options.host);
+    observer->hosts[0] = observer->own_host;
+    http_server_allow_hosts(&observer->http, observer->hosts);
+    set_policy(observer);
+    rc = http_server_listen(&observer->http, observer->options.host, observer->options.port, false);
+    if (rc != 0)
+        http_server_drain(&observer->http, NULL, NULL);
+    return rc;
+}
+
+static void add_handles(struct observer *observer)
+{
+    uv_loop_t *loop = &observer->loop;
+    uv_timer_init(loop, &observer->looks);
+    uv_signal_init(loop, &observer->reports);
+    observer->looks.data = observer->reports.data = observer->ending.data = observer;
+    uv_timer_start(&observer->looks, on_look, OBSERVER_LOOK_MS, OBSERVER_LOOK_MS);
+    uv_signal_start(&observer->reports, on_report, SIGUSR2);
+}
+
+static int observer_begin(struct observer *observer)
+{
+    int rc = uv_async_init(&observer->loop, &observer->ending, on_ending);
+    if (rc != 0)
+        return rc;
+    rc = listen_there(observer);
+    if (rc != 0) {
+        uv_close((uv_handle_t *)&observer->ending, NULL);
+        return rc;
+    }
+    add_handles(observer);
+    rc = uv_thread_create(&observer->thread, observer_main, observer);
+    if (rc != 0)
+        on_ending(&observer->ending);
+    return rc;
+}
+
+int observer_start(struct observer **observer, const struct observer_options *options)
+{
+    struct observer *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return UV_ENOMEM;
+    made->options = *options;
+    events_init(&made->events);
+    diagnosis_init(&made->diagnosis);
+    int rc = survey_init(&made->survey, options->recordings, options->names, options->epoch_ns);
+    if (rc == 0 && (rc = uv_loop_init(&made->loop)) != 0)
+        survey_close(&made->survey);
+    if (rc != 0) {
+        free(made);
+        return rc;
+    }
+    rc = observer_begin(made);
+    if (rc != 0)
+        observer_free(made);
+    else
+        *observer = made;
+    return rc;
+}
+
+void observer_authority(const struct observer *observer, char *text, size_t size)
+{
+    http_server_authority(&observer->http, text, size);
+}

@@ -1,0 +1,25 @@
+/* stalls.h – a line for a loop that is blocked, and another when it is free again.
+ *
+ *     loop blocked for 100 ms so far, by GET /heavy (primes n=20000000)
+ *     loop blocked 612 ms by GET /heavy (primes n=20000000); 37 requests waited, the longest 598 ms
+ *
+ * The watchdog calls, from its own thread, so the first line comes while it is true. A server under
+ * load in mode none would write many: at most two of each kind are written in a second, and the next
+ * one says how many were left out. */
+#ifndef OFFLOOP_STALLS_H
+#define OFFLOOP_STALLS_H
+
+#include "server/observe/names.h"
+#include "server/observe/watchdog.h"
+
+struct stalls {
+    const struct names *names;
+    uint64_t told_blocked_ns, told_stall_ns; /* when a line was last written */
+    uint64_t left_out;                       /* stalls since then */
+    const char *who;                         /* "loop", or "loop of member 3" */
+};
+
+/* What to give the watchdog. `stalls` must outlive it. */
+struct watchdog_listener stalls_listener(struct stalls *stalls);
+
+#endif
