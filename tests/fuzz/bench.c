@@ -322,9 +322,28 @@ static const struct http_route routes[] = {
 
 /* ------------------------------------------------------------------ the life of a bench */
 
+static void on_begin(void *data, const struct http_exchange *exchange)
+{
+    struct bench *bench = data;
+    FUZZ_CHECK(http_exchange_fd(exchange) >= 0);
+    FUZZ_CHECK(http_exchange_route(exchange) <= bench->server.router.count);
+    bench->watched_begins++;
+}
+
+/* Of a peer there is one exchange at a time. */
+static void on_answered(void *data, const struct http_exchange *exchange, int status)
+{
+    struct bench *bench = data;
+    FUZZ_CHECK(http_exchange_route(exchange) <= bench->server.router.count && status >= 0);
+    bench->watched_ends++;
+    FUZZ_CHECK(bench->watched_begins >= bench->watched_ends);
+    FUZZ_CHECK(bench->watched_begins - bench->watched_ends < FAKE_PEERS);
+}
+
 struct bench *bench_open(const struct http_limits *limits)
 {
     static const struct http_router router = {routes, sizeof routes / sizeof *routes};
+    static const struct http_watcher watcher = {on_begin, on_answered, &the_bench};
     struct bench *bench = &the_bench;
     for (size_t i = 0; big[0] == 0 && i < sizeof big; i++)
         big[sizeof big - 1 - i] = (unsigned char)('A' + i % 53);
@@ -334,6 +353,8 @@ struct bench *bench_open(const struct http_limits *limits)
     bench->is_closed = false;
     memset(bench->spoke_ms, 0, sizeof bench->spoke_ms);
     FUZZ_CHECK(http_server_init(&bench->server, &bench->uv.loop, limits, &router, NULL) == 0);
+    bench->watched_begins = bench->watched_ends = 0;
+    http_server_watch(&bench->server, &watcher);
     FUZZ_CHECK(http_server_listen_fd(&bench->server, FAKE_LISTENER_FD) == 0);
     return bench;
 }
@@ -406,6 +427,8 @@ void bench_check_end(const struct bench *bench)
     FUZZ_CHECK(bench->is_closed);
     FUZZ_CHECK(bench->uv.open_handles == 0);
     FUZZ_CHECK(allocation_live() == 0);
+    FUZZ_CHECK(bench->watched_begins == bench->record_count);
+    FUZZ_CHECK(bench->watched_ends == bench->record_count);
     for (size_t i = 0; i < bench->record_count; i++) {
         const struct bench_record *record = &bench->records[i];
         FUZZ_CHECK(record->answered + record->abandoned == 1);

@@ -58,7 +58,8 @@ struct bench {
     bool is_closed; /* the server has said so */
     struct bench_record records[BENCH_RECORDS];
     size_t record_count;
-    uint64_t spoke_ms[FAKE_PEERS]; /* when something last went on for this peer */
+    size_t watched_begins, watched_ends; /* what a watcher has heard */
+    uint64_t spoke_ms[FAKE_PEERS];       /* when something last went on for this peer */
 };
 
 /* Starts it. There is one. */
