@@ -58,9 +58,10 @@ bool http_exchange_stream(struct http_exchange *exchange, const struct http_resp
                           void (*on_abandoned)(void *data), void *data);
 
 /* Sends a piece, which is copied if it must wait; an empty one is none. Returns how many bytes the
- * peer has not yet taken, which are in memory here: it is the owner who bounds them, by skipping
- * pieces or with http_exchange_cut. Or a negative UV_E… code: the connection broke and the exchange
- * is gone. May be called from any callback of the loop, handlers of other exchanges included. */
+ * peer has not yet taken, which are in memory here (and some 200 more for each piece that waits):
+ * it is the owner who bounds them, by skipping pieces or with http_exchange_cut. Or a negative
+ * UV_E… code: the connection broke and the exchange is gone. This and http_exchange_cut may be
+ * called from handlers of other exchanges, too. */
 ssize_t http_exchange_write(struct http_exchange *exchange, const void *bytes, size_t length);
 
 /* The content is complete. The exchange is gone, the connection goes on with what comes next. */
