@@ -456,6 +456,9 @@ static bool check_record(const struct bench_record *record, struct response *res
 {
     if (!responses_next(stream, record->head_only, response))
         return false;
+    bool ends_by_close = response->streams && !response->chunked && !record->head_only;
+    if (ends_by_close && response->body_bytes < record->body_bytes)
+        return false; /* only the end of the connection says that this was all */
     check_response(record, response);
     return true;
 }
