@@ -1,12 +1,12 @@
 /* controls.js – the panel: lessons, what to fire, the pulse, and the connections in use.
  *
  * The buttons say what they will do ("Fire 1 × /heavy (3 s) on none"), so a class can read along. */
+import { get, make, write } from './dom.js';
 import { run } from './experiment.js';
 import { duration } from './format.js';
 import { possibleLessons } from './lessons.js';
 import { CONNECTIONS } from './patient.js';
 
-const get = (id) => document.getElementById(id);
 const FOLLOWERS = 10; /* /fast that go along with a question about them */
 
 export class Controls {
@@ -40,12 +40,7 @@ export class Controls {
 
   #addLessons() {
     for (const lesson of possibleLessons(this.#config)) {
-      const button = document.createElement('button');
-      const hint = document.createElement('small');
-      button.type = 'button';
-      button.textContent = `${lesson.name} `;
-      hint.textContent = lesson.hint;
-      button.append(hint);
+      const button = make('button', { type: 'button' }, `${lesson.name} `, make('small', { textContent: lesson.hint }));
       button.addEventListener('click', () => {
         get('strategy').value = lesson.strategy;
         this.#name();
@@ -88,7 +83,7 @@ export class Controls {
     const marks = '♥'.repeat(busy.pulse) + '▲'.repeat(busy.heavy) + '■'.repeat(busy.other);
     const queue = waiting.pulse.length + waiting.fired.length;
     const text = `${marks.padEnd(CONNECTIONS, '○')}  ${this.#patient.inUse} of ${CONNECTIONS} connections in use, ${queue} requests wait in this page`;
-    if (get('slots').textContent !== text) get('slots').textContent = text;
+    write(get('slots'), text);
   }
 }
 

@@ -18,7 +18,8 @@ export function exportPng(pictures, theme) {
     const box = source.getBoundingClientRect();
     context.drawImage(source, box.left, box.top, box.width, box.height);
   }
-  for (const label of pictures.querySelectorAll('.layer span, figcaption h2')) drawText(context, label);
+  for (const label of pictures.querySelectorAll('.layer span, figcaption h2, .legend > span')) drawText(context, label);
+  for (const key of pictures.querySelectorAll('.legend :is(.key, svg)')) drawKey(context, key, theme);
   canvas.toBlob((blob) => save(blob, 'png'), 'image/png');
 }
 
@@ -31,7 +32,19 @@ function drawText(context, label) {
   context.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
   context.fillStyle = style.color;
   context.textBaseline = 'middle';
-  context.fillText(label.textContent, box.left + padding, box.top + box.height / 2);
+  const key = label.querySelector('.key, svg')?.getBoundingClientRect();
+  context.fillText(label.textContent, (key ? key.right + 5 : box.left) + padding, box.top + box.height / 2);
+}
+
+function drawKey(context, key, theme) {
+  const box = key.getBoundingClientRect();
+  const path = new Path2D();
+  context.fillStyle = getComputedStyle(key).color;
+  if (key.classList.contains('key')) context.fillStyle = theme.colours[[...key.classList].at(-1).replace('queue-', '')];
+  if (key.matches('svg.fast')) path.arc(box.left + box.width / 2, box.top + box.height / 2, box.width / 2.4, 0, 7);
+  else if (key.matches('svg.heavy')) path.addPath(new Path2D('M5 .5 9.7 9.3H.3z'), new DOMMatrix([box.width / 10, 0, 0, box.height / 10, box.left, box.top]));
+  else path.rect(box.left, box.top, box.width, box.height);
+  context.fill(path);
 }
 
 /** A row per request of this page; times in ms, latency from the moment when it was due. */

@@ -2,7 +2,8 @@
  *
  * A bar is a run, from the first step to the last; a run that goes on grows to now. On the lane
  * "waiting" a bar is a wait, from submission to start. What awaits a timer of the loop occupies nobody:
- * it stands on a lane of its own, "timers", and not on the loop's. While a loop is blocked its lane
+ * it stands on a lane of its own, "timers", and not on the loop's. A thin line behind a bar is a result
+ * that waits for the loop. While a loop is blocked its lane
  * is solid, whatever is known of the work that blocks it. */
 import { duration } from './format.js';
 import { drawGrid, fillHatched } from './surface.js';
@@ -60,12 +61,19 @@ export class Gantt {
       const width = Math.max(1, right - left);
       if (right < drawn[bar.row] + 0.5 && width <= 1) continue;
       drawn[bar.row] = right;
-      this.#drawBar(context, theme, bar, left, lane.y + PAD + bar.row * height, width, Math.max(1.5, height - (rows > 1 ? 1 : 0)));
+      const gap = width > 4 && bar.to !== null ? 1 : 0; /* so that the next bar is another one */
+      this.#drawBar(context, theme, bar, left, lane.y + PAD + bar.row * height, width - gap,
+                    Math.max(1.5, height - (rows > 1 ? 1 : 0)));
     }
   }
 
-  #drawBar(context, theme, { record, waits, to, from }, x, y, width, height) {
+  #drawBar(context, theme, { record, waits, returns, to, from }, x, y, width, height) {
     const colour = record.kind === 'source' ? 'slow' : 'heavy';
+    if (returns) {
+      context.fillStyle = theme.colours[colour];
+      context.fillRect(x, y + height / 2 - 1, width, 2);
+      return;
+    }
     if (waits) {
       fillHatched(context, x, y, width, height, null, theme.hatch.queue);
       outline(context, theme.colours.queue, x, y, width, height);
@@ -167,6 +175,9 @@ function addBars(record, add) {
   const awaits = record.kind === 'source' && name === 'loop';
   const [kind, number] = name.split(' ');
   const lane = awaits ? add(member, 'timers', 'timers') : add(member, name, kind, Number(number ?? 0));
+  if (finished !== null && (delivered === null || delivered - finished > 0.5)) {
+    lane.bars.push({ record, returns: true, from: finished, to: delivered, row: record.runRow });
+  }
   lane.bars.push({ record, waits: false, from: started, to: finished, row: record.runRow });
   lane.rows = Math.max(lane.rows, record.runRow + 1);
 }

@@ -19,6 +19,7 @@ import { Clock } from './clock.js';
 import { Controls } from './controls.js';
 import { Cursor } from './cursor.js';
 import { Depth } from './depth.js';
+import { get, write } from './dom.js';
 import { Dots } from './dots.js';
 import { exportPng, exportRequests, exportWork } from './export.js';
 import { Feed, fetchConfig } from './feed.js';
@@ -38,7 +39,6 @@ import { Verdict } from './verdict.js';
 import { View } from './view.js';
 import { Waits } from './waits.js';
 
-const get = (id) => document.getElementById(id);
 const VISIBLE_PX = 0.4;
 const REDUCED_MS = 200;
 const DESCRIBE_MS = 4000;
@@ -90,6 +90,7 @@ function draw() {
   changed = false;
   drawnEnd = view.end;
   drawnAt = stamp;
+  view.zero = clock.date(0).getTime();
   drawPictures();
   numbers.draw(view, store);
   verdict.draw(view, store, transport.lost);
@@ -112,11 +113,11 @@ function drawPictures() {
 function drawAxis(gap) {
   axis.begin();
   const end = view.x(view.end, axis.width);
-  for (const t of view.ticks(axis.width, gap)) {
+  for (const { t, wall } of view.ticks(axis.width, gap)) {
     const x = view.x(t, axis.width);
-    if (end - x > gap * 0.7 && x > 4) axis.label(t, clockTime(clock.date(t), view.windowMs <= 5000), x, axis.height / 2, 'centre', 'tick');
+    if (end - x > gap * 0.7 && x > 4) axis.label(wall, clockTime(new Date(wall)), x, axis.height / 2, 'centre', 'tick');
   }
-  axis.label('end', view.live ? 'now' : clockTime(clock.date(view.end), true), end, axis.height / 2, 'right', 'tick end');
+  axis.label('end', transport.lost ? 'lost' : view.live ? 'now' : clockTime(clock.date(view.end), true), end, axis.height / 2, 'right', 'tick end');
   axis.end();
 }
 
@@ -134,6 +135,9 @@ const feed = {
     const continued = store.apply(batch);
     if (!continued) clock.reset();
     clock.observe(batch.t);
+    document.documentElement.classList.toggle('cluster', store.members.length > 1);
+    get('missed').hidden = store.missed === 0;
+    write(get('missed'), `${store.missed} records came too fast and are missing`);
     changed = true;
   },
   onState(state) {
@@ -146,6 +150,7 @@ get('settings').append(settingsTable(config));
 get('export-png').addEventListener('click', () => exportPng(get('pictures'), theme));
 get('export-requests').addEventListener('click', () => exportRequests(requests, clock));
 get('export-work').addEventListener('click', () => exportWork(store.work.records));
+get('export').addEventListener('click', (event) => event.target.closest('.sheet') && (get('export').open = false));
 get('theme').addEventListener('click', () => theme.toggleDark());
 get('big').addEventListener('click', () => theme.toggleBig());
 get('help').addEventListener('click', () => get('help-dialog').showModal());
@@ -171,6 +176,8 @@ bindKeys({
   '-': () => view.zoom(1),
   b: () => theme.toggleBig(),
   t: () => theme.toggleDark(),
+  End: () => view.seek(Infinity),
+  Escape: () => (get('export').open = false),
   '?': () => get('help-dialog').showModal(),
 });
 new Feed(feed);

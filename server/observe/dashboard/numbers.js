@@ -2,6 +2,7 @@
  *
  * Written ten times a second at most, because nobody reads faster, and only where the text changed. The
  * delay of a blocked loop is extrapolated: it grows by one millisecond per millisecond. */
+import { write } from './dom.js';
 import { bytes, count, duration, percent } from './format.js';
 
 const PERIOD_MS = 100;
@@ -53,8 +54,4 @@ export class Numbers {
 function delayAt(sample, t) {
   const since = Math.min(...sample.blocked.map((stall) => stall.since));
   return sample.blocked.length > 0 ? Math.max(sample.lag, t - since) : sample.lag;
-}
-
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

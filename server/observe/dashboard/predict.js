@@ -2,20 +2,15 @@
  *
  * Whoever has said what will happen looks more closely at what does. The outcome is measured with this
  * page's own requests; the prediction is compared by which of the choices it is nearest to. */
+import { get, make } from './dom.js';
 import { choices, nearest, question, routeOf, run } from './experiment.js';
 import { duration } from './format.js';
 
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-
 export class Prediction {
-  #card = document.getElementById('prediction');
-  #question = document.getElementById('prediction-question');
-  #form = document.getElementById('prediction-form');
-  #outcome = document.getElementById('prediction-outcome');
+  #card = get('prediction');
+  #question = get('prediction-question');
+  #form = get('prediction-form');
+  #outcome = get('prediction-outcome');
   #patient;
   #pulse;
   #running = false;
@@ -44,7 +39,7 @@ export class Prediction {
                                make('div', { className: 'buttons' }, go, skip));
     this.#form.onsubmit = () => this.#run(experiment, list, new FormData(this.#form).get('choice'));
     this.#card.scrollIntoView({ block: 'nearest' });
-    document.getElementById('prediction-title').focus({ preventScroll: true });
+    get('prediction-title').focus({ preventScroll: true });
   }
 
   async #run(experiment, list, chosen) {

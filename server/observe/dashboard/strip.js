@@ -19,12 +19,14 @@ export class Strip {
     const { surface } = this;
     const context = surface.begin();
     const members = [...store.cells.keys()];
+    const needed = `${Math.max(2.9, members.length * 1.6)}em`;
+    if (surface.plot.style.height !== needed) surface.plot.style.height = needed;
     const height = (surface.height - 1) / Math.max(1, members.length);
     drawGrid(context, view, surface, theme.colours, gap);
     members.forEach((member, i) => {
       const y = i * height;
       this.#drawCells(context, view, store, theme, member, y, height - MARK - 3);
-      surface.label(`member ${member}`, members.length > 1 ? `${member} · loop` : 'busy', -8, y + height / 2 - 4, 'right', 'name');
+      surface.label(`member ${member}`, members.length > 1 ? `${member} · loop` : 'loop', -8, y + (height - MARK) / 2, 'right', 'name');
     });
     this.#drawStalls(context, view, store, theme, members, height);
     surface.end();
@@ -83,7 +85,7 @@ export class Strip {
       fillHatched(context, x, y, width, MARK, theme.colours.stall, theme.hatch.heavy);
       if (width > LABEL_ROOM * surface.em) {
         surface.label(`stall ${stall.member} ${stall.began}`, duration(end - stall.began), x + width / 2,
-                      y - (height - MARK) / 2 + 1, 'centre', 'on-busy');
+                      row * height + (height - MARK - 3) / 2, 'centre', 'on-busy');
       }
     }
   }

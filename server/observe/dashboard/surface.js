@@ -86,7 +86,7 @@ export class Surface {
 /** The vertical lines that all pictures on the time axis share. */
 export function drawGrid(context, view, surface, colours, gap) {
   context.fillStyle = colours.grid;
-  for (const t of view.ticks(surface.width, gap)) {
+  for (const { t } of view.ticks(surface.width, gap)) {
     context.fillRect(Math.round(view.x(t, surface.width)), 0, 1, surface.height);
   }
 }

@@ -1,7 +1,6 @@
 /* transport.js – pause, scrub, window, and the state of the page: live, paused, or observer lost. */
+import { get } from './dom.js';
 import { HISTORY_MS } from './store.js';
-
-const get = (id) => document.getElementById(id);
 
 export class Transport {
   #view;
@@ -35,7 +34,6 @@ export class Transport {
     document.body.dataset.state = state;
     get('state-text').textContent = { lost: 'Observer lost, reconnecting', live: 'Live', paused: 'Paused' }[state];
     get('pause').textContent = live ? 'Pause' : 'Go on';
-    get('pause').setAttribute('aria-pressed', String(!live));
     get('window').value = String(windowMs);
   }
 

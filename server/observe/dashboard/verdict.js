@@ -3,6 +3,7 @@
  * The words come from the observer. Only the stop-watch is the page's own: it has to run smoothly
  * between two batches. Assistive technology hears a summary in a live region of its own, when
  * something has changed and at most every five seconds. */
+import { get, write } from './dom.js';
 import { duration } from './format.js';
 
 const SUMMARY_MS = 5000;
@@ -18,14 +19,14 @@ export class Verdict {
   constructor() {
     for (const id of ['verdict', 'verdict-mark', 'verdict-title', 'verdict-text', 'verdict-advice', 'watch',
                       'watch-value', 'summary']) {
-      this.#part[id] = document.getElementById(id);
+      this.#part[id] = get(id);
     }
   }
 
   draw(view, store, lost) {
     const sample = store.sampleAt(view.end);
     if (!sample) return;
-    const stall = lost ? undefined : sample.blocked.toSorted((a, b) => a.since - b.since)[0];
+    const stall = lost ? undefined : [...sample.blocked].sort((a, b) => a.since - b.since)[0];
     this.#drawWords(lost ? LOST : sample.verdict, stall);
     this.#drawWatch(view, stall);
     if (view.live) this.#tell(store, stall, sample.verdict);
@@ -65,7 +66,3 @@ export class Verdict {
 /* The observer's title may be a moment behind, or be about the last ten seconds. */
 const titleOf = (stall, verdict) =>
   (verdict?.level === 'bad' && /is blocked/.test(verdict.title) ? verdict.title : `The loop is blocked by ${stall.by}`);
-
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}

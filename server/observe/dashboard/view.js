@@ -5,13 +5,14 @@
 import { HISTORY_MS } from './store.js';
 
 const WINDOWS = [5000, 15000, 30000, 60000, 120000, 300000];
-const STEPS = [500, 1000, 2000, 5000, 10000, 15000, 30000, 60000];
+const STEPS = [1000, 2000, 5000, 10000, 15000, 30000, 60000];
 const MARGIN = 0.012; /* share of the window right of now, so that the newest dot is whole */
 
 export class View {
   windowMs = 15000;
   live = true;
   now = 0;
+  zero = 0; /* the wall clock (ms, as in Date) when the recording began */
   #end = 0;
   #listeners = [];
 
@@ -75,11 +76,13 @@ export class View {
     this.setWindow(WINDOWS[Math.max(0, Math.min(WINDOWS.length - 1, at + step))]);
   }
 
-  /** Round times in the window, at least `gap` pixels apart. */
+  /** Round times of the wall clock in the window, at least `gap` pixels apart: [{t, wall}], wall as in Date. */
   ticks(width, gap) {
     const step = STEPS.find((ms) => (ms / this.windowMs) * width >= gap) ?? STEPS.at(-1);
     const ticks = [];
-    for (let t = Math.ceil(this.from / step) * step; t <= this.#end; t += step) ticks.push(t);
+    for (let wall = Math.ceil((this.from + this.zero) / step) * step; wall - this.zero <= this.#end; wall += step) {
+      ticks.push({ t: wall - this.zero, wall });
+    }
     return ticks;
   }
 }
