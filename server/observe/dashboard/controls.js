@@ -22,7 +22,8 @@ export class Controls {
     this.#prediction = prediction;
     this.#fillChoices();
     this.#addLessons();
-    for (const kind of ['heavy', 'slow', 'fast']) get(`fire-${kind}`).addEventListener('click', () => this.fire(kind));
+    for (const kind of ['heavy', 'slow', 'fast'])
+      get(`fire-${kind}`).addEventListener('click', () => this.fire(kind));
     get('fire').addEventListener('input', () => this.#name());
     get('fire').addEventListener('submit', (event) => event.preventDefault());
     get('pulse').addEventListener('change', () => this.#pulse.set(Number(get('pulse').value)));
@@ -40,7 +41,12 @@ export class Controls {
 
   #addLessons() {
     for (const lesson of possibleLessons(this.#config)) {
-      const button = make('button', { type: 'button' }, `${lesson.name} `, make('small', { textContent: lesson.hint }));
+      const button = make(
+        'button',
+        { type: 'button' },
+        `${lesson.name} `,
+        make('small', { textContent: lesson.hint }),
+      );
       button.addEventListener('click', () => {
         get('strategy').value = lesson.strategy;
         this.#name();
@@ -53,8 +59,12 @@ export class Controls {
   #wish(kind) {
     const count = whole(get('count'), 1, 200);
     return {
-      strategy: get('strategy').value, kernel: get('kernel').value, ms: whole(get('size'), 1, 60000),
-      via: get('via').value, rate: Number(get('rate').value), asks: kind === 'slow' ? 'slow' : 'fast',
+      strategy: get('strategy').value,
+      kernel: get('kernel').value,
+      ms: whole(get('size'), 1, 60000),
+      via: get('via').value,
+      rate: Number(get('rate').value),
+      asks: kind === 'slow' ? 'slow' : 'fast',
       shots: [{ kind, count }],
     };
   }
@@ -70,7 +80,11 @@ export class Controls {
   #name() {
     for (const kind of ['heavy', 'slow', 'fast']) {
       const { shots, ms, strategy, via } = this.#wish(kind);
-      const detail = { heavy: ` (${duration(ms).replace('.00', '')}) on ${strategy}`, slow: ` via ${via}`, fast: '' }[kind];
+      const detail = {
+        heavy: ` (${duration(ms).replace('.00', '')}) on ${strategy}`,
+        slow: ` via ${via}`,
+        fast: '',
+      }[kind];
       get(`fire-${kind}`).textContent = `Fire ${shots[0].count} × /${kind}${detail}`;
     }
     const strategy = this.#config.strategies?.find(({ name }) => name === get('strategy').value);
@@ -82,8 +96,11 @@ export class Controls {
     const { busy, waiting } = this.#patient;
     const marks = '♥'.repeat(busy.pulse) + '▲'.repeat(busy.heavy) + '■'.repeat(busy.other);
     const queue = waiting.pulse.length + waiting.fired.length;
-    const text = `${marks.padEnd(CONNECTIONS, '○')}  ${this.#patient.inUse} of ${CONNECTIONS} connections in use, ${queue} requests wait in this page`;
-    write(get('slots'), text);
+    const { inUse } = this.#patient;
+    write(
+      get('slots'),
+      `${marks.padEnd(CONNECTIONS, '○')}  ${inUse} of ${CONNECTIONS} in use, ${queue} requests wait in this page`,
+    );
   }
 }
 

@@ -35,7 +35,8 @@ export class Cursor {
       this.#drag = { x: event.clientX, end: this.#parts.view.end };
       canvas.setPointerCapture(event.pointerId);
     });
-    for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, () => (this.#drag = null));
+    for (const name of ['pointerup', 'pointercancel'])
+      canvas.addEventListener(name, () => (this.#drag = null));
   }
 
   #move(event, canvas) {
@@ -67,7 +68,8 @@ export class Cursor {
     const reach = (REACH_PX / width) * view.windowMs;
     const near = requestsBetween(requests, clock, t - reach, t + reach);
     const slowest = near.reduce((most, r) => ((r.latency ?? 1e9) > (most?.latency ?? -1) ? r : most), null);
-    if (slowest) words.push(`/${slowest.kind} ${slowest.latency === null ? 'outstanding' : duration(slowest.latency)}`);
+    if (slowest)
+      words.push(`/${slowest.kind} ${slowest.latency === null ? 'outstanding' : duration(slowest.latency)}`);
     return words.join(' · ');
   }
 }

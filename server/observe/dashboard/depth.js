@@ -23,7 +23,14 @@ export class Depth {
     for (const n of [0, top / 2, top]) context.fillRect(0, Math.round(y(n)), surface.width, 1);
     for (const n of [0, top]) surface.label(`n ${n > 0}`, String(n), -8, y(n), 'right', 'name');
     this.#drawArea(context, steps, view, (s) => [y(0), y(s.heavy)], theme.colours.queue, theme.hatch.heavy);
-    this.#drawArea(context, steps, view, (s) => [y(s.heavy), y(s.heavy + s.slow)], theme.colours.slow, theme.hatch.slow);
+    this.#drawArea(
+      context,
+      steps,
+      view,
+      (s) => [y(s.heavy), y(s.heavy + s.slow)],
+      theme.colours.slow,
+      theme.hatch.slow,
+    );
     surface.end();
   }
 
@@ -46,8 +53,10 @@ export class Depth {
   describe(store, view) {
     const deepest = stepsBetween(store, view).reduce((most, s) => Math.max(most, s.heavy + s.slow), 0);
     const now = store.sampleAt(view.end);
-    this.surface.describe(`${(now?.waitingHeavy ?? 0) + (now?.waitingSlow ?? 0)} jobs and queries wait; ` +
-                          `at most ${deepest} did within the picture.`);
+    this.surface.describe(
+      `${(now?.waitingHeavy ?? 0) + (now?.waitingSlow ?? 0)} jobs and queries wait; ` +
+        `at most ${deepest} did within the picture.`,
+    );
   }
 }
 
@@ -59,7 +68,12 @@ function stepsBetween(store, view) {
     const sample = samples.at(i);
     const from = samples.at(i - 1 >= 0 ? i - 1 : i).t;
     if (from > view.end) break;
-    steps.push({ from, to: Math.min(sample.t, view.end), heavy: sample.waitingHeavy, slow: sample.waitingSlow });
+    steps.push({
+      from,
+      to: Math.min(sample.t, view.end),
+      heavy: sample.waitingHeavy,
+      slow: sample.waitingSlow,
+    });
   }
   if (view.live && steps.length > 0) steps.at(-1).to = view.end;
   return steps;

@@ -10,7 +10,14 @@ import { drawGrid } from './surface.js';
 
 const LOWEST = 0.1;
 const HIGHEST = 10000; /* ms */
-const LINES = [[0.1, '0.1 ms'], [1, '1 ms'], [10, '10 ms'], [100, '100 ms'], [1000, '1 s'], [10000, '10 s']];
+const LINES = [
+  [0.1, '0.1 ms'],
+  [1, '1 ms'],
+  [10, '10 ms'],
+  [100, '100 ms'],
+  [1000, '1 s'],
+  [10000, '10 s'],
+];
 const SIZE = { fast: 2.6, slow: 4, heavy: 5.2 };
 const TAIL_MS = 5;
 const LINEAR_LEAST = 100;
@@ -24,7 +31,8 @@ export class Dots {
   }
 
   #y(ms) {
-    if (this.linear) return this.surface.height - 7 - Math.min(1, ms / this.#top) * (this.surface.height - 14);
+    if (this.linear)
+      return this.surface.height - 7 - Math.min(1, ms / this.#top) * (this.surface.height - 14);
     const share = Math.log(Math.max(LOWEST, Math.min(HIGHEST, ms)) / LOWEST) / Math.log(HIGHEST / LOWEST);
     return this.surface.height - 7 - share * (this.surface.height - 14);
   }
@@ -91,9 +99,12 @@ export class Dots {
   describe(requests, view, clock) {
     const fast = requestsBetween(requests, clock, view.from, view.end).filter((r) => r.kind === 'fast');
     const times = fast.map((r) => r.latency ?? view.end - clock.at(r.due)).sort((a, b) => a - b);
-    this.surface.describe(times.length === 0 ? 'No request of this page is in the picture.'
-      : `${times.length} requests for /fast: half of them within ${duration(times[times.length >> 1])}, ` +
-        `the slowest ${duration(times.at(-1))}.`);
+    this.surface.describe(
+      times.length === 0
+        ? 'No request of this page is in the picture.'
+        : `${times.length} requests for /fast: half of them within ${duration(times[times.length >> 1])}, ` +
+            `the slowest ${duration(times.at(-1))}.`,
+    );
   }
 }
 

@@ -21,8 +21,12 @@ export function pathOf(kind, { strategy, kernel, ms, via }) {
 /** "4 × /heavy?ms=500 in mode none and 10 × /fast" */
 export function describe({ shots, strategy, ms, kernel }) {
   const words = shots.map(({ kind, count }) => {
-    const what = kind === 'heavy' ? `/heavy${kernel === 'crash' ? '' : `?ms=${ms}`} in mode ${strategy}`
-                                  : kind === 'slow' ? `/slow?ms=${SLOW_MS}` : '/fast';
+    const what =
+      kind === 'heavy'
+        ? `/heavy${kernel === 'crash' ? '' : `?ms=${ms}`} in mode ${strategy}`
+        : kind === 'slow'
+          ? `/slow?ms=${SLOW_MS}`
+          : '/fast';
     return `${count} × ${what}`;
   });
   return words.join(' and ');
@@ -42,7 +46,11 @@ export function choices({ shots, ms, asks }) {
   const list = [{ text: asks === 'slow' ? `about ${duration(SLOW_MS)}, as always` : 'about 0', ms: least }];
   if (asks === 'heavy') list.length = 0;
   if (heavies > 0) list.push({ text: `about one kernel (${duration(ms)})`, ms: Math.max(ms, least * 2) });
-  if (heavies > 1) list.push({ text: `about all ${heavies} kernels (${duration(ms * heavies)})`, ms: ms * heavies });
+  if (heavies > 1)
+    list.push({
+      text: `about ${heavies === 2 ? 'both' : `all ${heavies}`} kernels (${duration(ms * heavies)})`,
+      ms: ms * heavies,
+    });
   if (list.length < 2) list.push({ text: 'much longer', ms: least * 20 });
   return list;
 }

@@ -18,7 +18,8 @@ export function exportPng(pictures, theme) {
     const box = source.getBoundingClientRect();
     context.drawImage(source, box.left, box.top, box.width, box.height);
   }
-  for (const label of pictures.querySelectorAll('.layer span, figcaption h2, .legend > span')) drawText(context, label);
+  for (const label of pictures.querySelectorAll('.layer span, figcaption h2, .legend > span'))
+    drawText(context, label);
   for (const key of pictures.querySelectorAll('.legend :is(.key, svg)')) drawKey(context, key, theme);
   canvas.toBlob((blob) => save(blob, 'png'), 'image/png');
 }
@@ -40,26 +41,71 @@ function drawKey(context, key, theme) {
   const box = key.getBoundingClientRect();
   const path = new Path2D();
   context.fillStyle = getComputedStyle(key).color;
-  if (key.classList.contains('key')) context.fillStyle = theme.colours[[...key.classList].at(-1).replace('queue-', '')];
-  if (key.matches('svg.fast')) path.arc(box.left + box.width / 2, box.top + box.height / 2, box.width / 2.4, 0, 7);
-  else if (key.matches('svg.heavy')) path.addPath(new Path2D('M5 .5 9.7 9.3H.3z'), new DOMMatrix([box.width / 10, 0, 0, box.height / 10, box.left, box.top]));
+  if (key.classList.contains('key'))
+    context.fillStyle = theme.colours[[...key.classList].at(-1).replace('queue-', '')];
+  if (key.matches('svg.fast'))
+    path.arc(box.left + box.width / 2, box.top + box.height / 2, box.width / 2.4, 0, 7);
+  else if (key.matches('svg.heavy'))
+    path.addPath(
+      new Path2D('M5 .5 9.7 9.3H.3z'),
+      new DOMMatrix([box.width / 10, 0, 0, box.height / 10, box.left, box.top]),
+    );
   else path.rect(box.left, box.top, box.width, box.height);
   context.fill(path);
 }
 
 /** A row per request of this page; times in ms, latency from the moment when it was due. */
 export function exportRequests(requests, clock) {
-  const rows = [...requests].map((r) => [clock.date(clock.at(r.due)).toISOString(), clock.at(r.due), r.kind, r.path,
-                                         r.pulse, r.queued, r.latency, r.status, r.answer?.lane]);
-  saveCsv('requests', ['due', 'due_ms', 'kind', 'path', 'pulse', 'queued_in_page_ms', 'latency_ms', 'status', 'lane'], rows);
+  const rows = [...requests].map((r) => [
+    clock.date(clock.at(r.due)).toISOString(),
+    clock.at(r.due),
+    r.kind,
+    r.path,
+    r.pulse,
+    r.queued,
+    r.latency,
+    r.status,
+    r.answer?.lane,
+  ]);
+  saveCsv(
+    'requests',
+    ['due', 'due_ms', 'kind', 'path', 'pulse', 'queued_in_page_ms', 'latency_ms', 'status', 'lane'],
+    rows,
+  );
 }
 
 /** A row per job or query; times in ms since the recording began. */
 export function exportWork(records) {
-  const rows = [...records].map((r) => [r.member, r.id, r.work, r.kernel, r.size, r.lane, r.outcome, r.submitted,
-                                        r.started, r.finished, r.delivered]);
-  saveCsv('work', ['member', 'id', 'work', 'kernel', 'size', 'lane', 'outcome', 'submitted_ms', 'started_ms',
-                   'finished_ms', 'delivered_ms'], rows);
+  const rows = [...records].map((r) => [
+    r.member,
+    r.id,
+    r.work,
+    r.kernel,
+    r.size,
+    r.lane,
+    r.outcome,
+    r.submitted,
+    r.started,
+    r.finished,
+    r.delivered,
+  ]);
+  saveCsv(
+    'work',
+    [
+      'member',
+      'id',
+      'work',
+      'kernel',
+      'size',
+      'lane',
+      'outcome',
+      'submitted_ms',
+      'started_ms',
+      'finished_ms',
+      'delivered_ms',
+    ],
+    rows,
+  );
 }
 
 function saveCsv(name, heads, rows) {

@@ -13,7 +13,9 @@ export function duration(ms) {
 /** "1 234 567" with thin spaces, or "12.3 million" */
 export function count(n) {
   if (n >= 1e7) return `${(n / 1e6).toFixed(1)} million`;
-  return Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, '\u202f');
+  return Math.round(n)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
 export function bytes(n) {

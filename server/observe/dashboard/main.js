@@ -55,9 +55,13 @@ const pulse = new Pulse(patient);
 const { requests } = patient;
 store.cellMs = config.cell_ms ?? store.cellMs;
 
-const surfaces = ['strip', 'gantt', 'dots', 'depth', 'waits'].map((id) => new Surface(get(id).querySelector('.plot')));
+const surfaces = ['strip', 'gantt', 'dots', 'depth', 'waits'].map(
+  (id) => new Surface(get(id).querySelector('.plot')),
+);
 const axis = new Surface(get('axis'));
-const [strip, gantt, dots, depth, waits] = [Strip, Gantt, Dots, Depth, Waits].map((Picture, i) => new Picture(surfaces[i]));
+const [strip, gantt, dots, depth, waits] = [Strip, Gantt, Dots, Depth, Waits].map(
+  (Picture, i) => new Picture(surfaces[i]),
+);
 const numbers = new Numbers(get('numbers'));
 const verdict = new Verdict();
 const tables = new Tables({ view, store, clock, requests });
@@ -73,7 +77,8 @@ const pulseControl = {
 };
 const controls = new Controls(config, patient, pulseControl, new Prediction(patient, pulseControl));
 
-let changed = true; /* something other than time */
+let changed = true; /* something other than time and events */
+let arrived = false; /* events */
 let drawnEnd = 0;
 let drawnAt = 0;
 let describedAt = 0;
@@ -86,8 +91,9 @@ function draw() {
   const stamp = performance.now();
   const moved = (Math.abs(view.end - drawnEnd) / view.windowMs) * axis.width >= VISIBLE_PX;
   const resized = axis.resized || surfaces.some((surface) => surface.resized);
-  if (!changed && !resized && (!moved || (reduced.matches && stamp - drawnAt < REDUCED_MS))) return;
-  changed = false;
+  const flows = (moved || arrived) && (!reduced.matches || stamp - drawnAt >= REDUCED_MS);
+  if (!changed && !resized && !flows) return;
+  changed = arrived = false;
   drawnEnd = view.end;
   drawnAt = stamp;
   view.zero = clock.date(0).getTime();
@@ -115,9 +121,17 @@ function drawAxis(gap) {
   const end = view.x(view.end, axis.width);
   for (const { t, wall } of view.ticks(axis.width, gap)) {
     const x = view.x(t, axis.width);
-    if (end - x > gap * 0.7 && x > 4) axis.label(wall, clockTime(new Date(wall)), x, axis.height / 2, 'centre', 'tick');
+    if (end - x > gap * 0.7 && x > 4)
+      axis.label(wall, clockTime(new Date(wall)), x, axis.height / 2, 'centre', 'tick');
   }
-  axis.label('end', transport.lost ? 'lost' : view.live ? 'now' : clockTime(clock.date(view.end), true), end, axis.height / 2, 'right', 'tick end');
+  axis.label(
+    'end',
+    transport.lost ? 'lost' : view.live ? 'now' : clockTime(clock.date(view.end), true),
+    end,
+    axis.height / 2,
+    'right',
+    'tick end',
+  );
   axis.end();
 }
 
@@ -138,7 +152,7 @@ const feed = {
     document.documentElement.classList.toggle('cluster', store.members.length > 1);
     get('missed').hidden = store.missed === 0;
     write(get('missed'), `${store.missed} records came too fast and are missing`);
-    changed = true;
+    arrived = true;
   },
   onState(state) {
     transport.setLost(state === 'lost');
@@ -150,7 +164,10 @@ get('settings').append(settingsTable(config));
 get('export-png').addEventListener('click', () => exportPng(get('pictures'), theme));
 get('export-requests').addEventListener('click', () => exportRequests(requests, clock));
 get('export-work').addEventListener('click', () => exportWork(store.work.records));
-get('export').addEventListener('click', (event) => event.target.closest('.sheet') && (get('export').open = false));
+get('export').addEventListener(
+  'click',
+  (event) => event.target.closest('.sheet') && (get('export').open = false),
+);
 get('theme').addEventListener('click', () => theme.toggleDark());
 get('big').addEventListener('click', () => theme.toggleBig());
 get('help').addEventListener('click', () => get('help-dialog').showModal());

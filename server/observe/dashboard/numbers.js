@@ -10,17 +10,24 @@ const PERIOD_MS = 100;
 const TILES = [
   ['delay', 'Loop delay now', (s, lag) => duration(lag), (s) => `max ${duration(s.lagMax)} in 10 s`],
   ['utilization', 'Loop utilization', (s) => percent(s.utilization), () => 'busy share of time'],
-  ['in-flight', 'In flight', (s) => count(s.inFlight), (s) => `${s.running} run, ${s.waitingHeavy + s.waitingSlow} wait`],
+  [
+    'in-flight',
+    'In flight',
+    (s) => count(s.inFlight),
+    (s) => `${s.running} run, ${s.waitingHeavy + s.waitingSlow} wait`,
+  ],
   ['rate', 'Requests / s', (s) => count(s.perSecond), (s) => `${count(s.total)} since the start`],
   ['threads', 'Threads', (s) => count(s.threads), (s) => `${count(s.connections)} connections`],
   ['memory', 'Memory', (s) => bytes(s.rss), () => 'resident set'],
 ];
 
 export class Numbers {
+  #list;
   #tiles = [];
   #last = -Infinity;
 
   constructor(list) {
+    this.#list = list;
     for (const [name, title, value, note] of TILES) {
       const tile = document.createElement('div');
       tile.className = 'tile';
@@ -46,8 +53,7 @@ export class Numbers {
       const alarm = tile.dataset.number === 'delay' && lag > 50;
       if (tile.classList.contains('alarm') !== alarm) tile.classList.toggle('alarm', alarm);
     }
-    const share = `${Math.round(sample.utilization * 100)}%`;
-    if (this.#tiles[1].share !== share) this.#tiles[1].tile.style.setProperty('--share', (this.#tiles[1].share = share));
+    this.#list.style.setProperty('--share', sample.utilization.toFixed(2)); /* the bar in one of the tiles */
   }
 }
 

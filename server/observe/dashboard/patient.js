@@ -4,7 +4,7 @@
  * page keeps its own queue, in plain sight:
  *
  *     at most 5 at once · at most 4 of them /heavy · while there is a pulse, one is kept for it
- *     (and the pulse may take a second one, so that its backlog is gone soon after a freeze)
+ *     (and the pulse may borrow what nobody else wants, so that its backlog is soon gone after a freeze)
  *
  * Latency counts from the moment when a request was due. `queued` tells how much of it went by in this
  * page. The browser's own resource timing corrects the end of a request, because a script hears of it
@@ -13,7 +13,7 @@ import { Ring } from './ring.js';
 
 export const CONNECTIONS = 5;
 const HEAVY_MAX = 4;
-const PULSE_MAX = 2;
+const PULSE_MAX = 4;
 const KEPT = 20000;
 
 export class Patient {
@@ -39,8 +39,17 @@ export class Patient {
   fire(kind, path, { pulse = false } = {}) {
     const url = `${this.#base}${path}${path.includes('?') ? '&' : '?'}_=${++this.#n}`;
     const request = {
-      kind, path, url, pulse, due: performance.now(), sent: null, latency: null, queued: 0,
-      status: 0, failed: false, answer: null,
+      kind,
+      path,
+      url,
+      pulse,
+      due: performance.now(),
+      sent: null,
+      latency: null,
+      queued: 0,
+      status: 0,
+      failed: false,
+      answer: null,
     };
     this.requests.push(request);
     return new Promise((resolve) => {
@@ -58,15 +67,19 @@ export class Patient {
     }
   }
 
-  /* The pulse goes first, because what it measures is time. */
+  /* The pulse has its own connection; of the others the fired requests come first. */
   #take() {
     if (this.inUse >= CONNECTIONS) return null;
-    if (this.waiting.pulse.length > 0 && this.busy.pulse < PULSE_MAX) return this.waiting.pulse.shift();
-    const others = this.busy.heavy + this.busy.other;
-    if (this.pulsing && others >= CONNECTIONS - 1) return null;
+    const { pulse } = this.waiting;
+    if (pulse.length > 0 && this.busy.pulse === 0) return pulse.shift();
+    return this.#takeFired() ?? (this.busy.pulse < PULSE_MAX ? pulse.shift() : null);
+  }
+
+  #takeFired() {
     const { fired } = this.waiting;
+    if (this.pulsing && this.busy.heavy + this.busy.other >= CONNECTIONS - 1) return undefined;
     const i = fired.findIndex(({ kind }) => kind !== 'heavy' || this.busy.heavy < HEAVY_MAX);
-    return i < 0 ? null : fired.splice(i, 1)[0];
+    return i < 0 ? undefined : fired.splice(i, 1)[0];
   }
 
   async #send(request) {

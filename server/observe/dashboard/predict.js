@@ -30,13 +30,26 @@ export class Prediction {
     this.#card.dataset.stage = 'question';
     this.#question.textContent = question(experiment);
     this.#outcome.replaceChildren();
-    const options = list.map((choice, i) => make('label', { className: 'choice' },
-      make('input', { type: 'radio', name: 'choice', value: String(i), required: true }), make('span', { textContent: choice.text })));
+    const options = list.map((choice, i) =>
+      make(
+        'label',
+        { className: 'choice' },
+        make('input', { type: 'radio', name: 'choice', value: String(i), required: true }),
+        make('span', { textContent: choice.text }),
+      ),
+    );
     const go = make('button', { type: 'submit', className: 'go', textContent: 'Run it' });
     const skip = make('button', { type: 'button', textContent: 'Cancel' });
     skip.addEventListener('click', () => (this.#card.hidden = true));
-    this.#form.replaceChildren(make('fieldset', {}, make('legend', { className: 'hidden', textContent: 'Your prediction' }), ...options),
-                               make('div', { className: 'buttons' }, go, skip));
+    this.#form.replaceChildren(
+      make(
+        'fieldset',
+        {},
+        make('legend', { className: 'hidden', textContent: 'Your prediction' }),
+        ...options,
+      ),
+      make('div', { className: 'buttons' }, go, skip),
+    );
     this.#form.onsubmit = () => this.#run(experiment, list, new FormData(this.#form).get('choice'));
     this.#card.scrollIntoView({ block: 'nearest' });
     get('prediction-title').focus({ preventScroll: true });
@@ -63,11 +76,22 @@ export class Prediction {
     this.#outcome.replaceChildren(
       line('You said', predicted.text),
       line('It was', measured, 'measured'),
-      make('p', { className: 'judgement', textContent: !slowest ? `No ${routeOf(experiment)} was answered.`
-        : right ? '✓ As predicted.' : '✗ Not as predicted.' }),
-      make('p', { className: 'hint', textContent: `The slowest of ${asked} ${routeOf(experiment)}` +
-        (slowest?.queued > 5 ? `, ${duration(slowest.queued)} of it in this page’s queue.` : '.') +
-        (failed > 0 ? ` ${failed} of the ${fired} requests fired failed.` : '') }));
+      make('p', {
+        className: 'judgement',
+        textContent: !slowest
+          ? `No ${routeOf(experiment)} was answered.`
+          : right
+            ? '✓ As predicted.'
+            : '✗ Not as predicted.',
+      }),
+      make('p', {
+        className: 'hint',
+        textContent:
+          `The slowest of ${asked} ${routeOf(experiment)}` +
+          (slowest?.queued > 5 ? `, ${duration(slowest.queued)} of it in this page’s queue.` : '.') +
+          (failed > 0 ? ` ${failed} of the ${fired} requests fired failed.` : ''),
+      }),
+    );
     if (experiment.lesson) this.#outcome.append(make('p', { textContent: experiment.lesson }));
     const close = make('button', { type: 'button', textContent: 'Close' });
     close.addEventListener('click', () => (this.#card.hidden = true));
@@ -76,5 +100,10 @@ export class Prediction {
 }
 
 function line(term, text, kind = '') {
-  return make('p', { className: `compare ${kind}` }, make('span', { textContent: term }), make('strong', { textContent: text }));
+  return make(
+    'p',
+    { className: `compare ${kind}` },
+    make('span', { textContent: term }),
+    make('strong', { textContent: text }),
+  );
 }

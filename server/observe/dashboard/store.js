@@ -86,7 +86,8 @@ export class Store {
 function summarize({ t, members = [], verdict }) {
   const sum = (pick) => members.reduce((total, member) => total + (pick(member) ?? 0), 0);
   const most = (pick) => members.reduce((max, member) => Math.max(max, pick(member) ?? 0), 0);
-  const waiting = (kind) => sum((m) => (m.works ?? []).reduce((n, w) => n + (w.kind === kind ? w.waiting : 0), 0));
+  const waiting = (kind) =>
+    sum((m) => (m.works ?? []).reduce((n, w) => n + (w.kind === kind ? w.waiting : 0), 0));
   return {
     t,
     verdict,

@@ -26,7 +26,14 @@ export class Strip {
     members.forEach((member, i) => {
       const y = i * height;
       this.#drawCells(context, view, store, theme, member, y, height - MARK - 3);
-      surface.label(`member ${member}`, members.length > 1 ? `${member} · loop` : 'loop', -8, y + (height - MARK) / 2, 'right', 'name');
+      surface.label(
+        `member ${member}`,
+        members.length > 1 ? `${member} · loop` : 'loop',
+        -8,
+        y + (height - MARK) / 2,
+        'right',
+        'name',
+      );
     });
     this.#drawStalls(context, view, store, theme, members, height);
     surface.end();
@@ -82,10 +89,16 @@ export class Strip {
       const end = Math.min(view.end, stall.ended ?? view.end);
       const width = Math.max(2, view.x(end, surface.width) - x);
       const y = (row + 1) * height - MARK - 1;
-      fillHatched(context, x, y, width, MARK, theme.colours.stall, theme.hatch.heavy);
+      fillHatched(context, { x, y, width, height: MARK }, theme.colours.stall, theme.hatch.heavy);
       if (width > LABEL_ROOM * surface.em) {
-        surface.label(`stall ${stall.member} ${stall.began}`, duration(end - stall.began), x + width / 2,
-                      row * height + (height - MARK - 3) / 2, 'centre', 'on-busy');
+        surface.label(
+          `stall ${stall.member} ${stall.began}`,
+          duration(end - stall.began),
+          x + width / 2,
+          row * height + (height - MARK - 3) / 2,
+          'centre',
+          'on-busy',
+        );
       }
     }
   }
@@ -96,7 +109,9 @@ export class Strip {
     const sample = store.sampleAt(view.end);
     this.surface.describe(
       `The loop was busy ${Math.round(100 * (sample?.utilization ?? 0))} % of the last moments. ` +
-      (stalls.length === 0 ? 'No stall is in the picture.'
-                           : `${stalls.length} stalls are in the picture, the longest ${duration(longest)}.`));
+        (stalls.length === 0
+          ? 'No stall is in the picture.'
+          : `${stalls.length} stalls are in the picture, the longest ${duration(longest)}.`),
+    );
   }
 }

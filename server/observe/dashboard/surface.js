@@ -6,7 +6,9 @@
  *
  * Coordinates are CSS pixels from the canvas' left top; x < 0 is the gutter for names. */
 const ANCHORS = {
-  left: 'translate(0,-50%)', right: 'translate(-100%,-50%)', centre: 'translate(-50%,-50%)',
+  left: 'translate(0,-50%)',
+  right: 'translate(-100%,-50%)',
+  centre: 'translate(-50%,-50%)',
 };
 
 export class Surface {
@@ -91,16 +93,18 @@ export function drawGrid(context, view, surface, colours, gap) {
   }
 }
 
-/** A rectangle in a colour with a hatching that moves along with it. */
-export function fillHatched(context, x, y, width, height, colour, hatch) {
+/** A rectangle in a colour with a hatching that moves along with it; null for neither. */
+export function fillHatched(context, { x, y, width, height }, colour, hatch) {
   context.save();
   context.translate(x, y);
   if (colour) {
     context.fillStyle = colour;
     context.fillRect(0, 0, width, height);
   }
-  context.globalAlpha = colour ? 0.38 : 1;
-  context.fillStyle = hatch;
-  context.fillRect(0, 0, width, height);
+  if (hatch) {
+    context.globalAlpha = colour ? 0.38 : 1;
+    context.fillStyle = hatch;
+    context.fillRect(0, 0, width, height);
+  }
   context.restore();
 }

@@ -3,7 +3,7 @@
  * A table is filled when it is opened, and again every second while it is open and the view moves. */
 import { requestsBetween } from './dots.js';
 import { clockTime, duration } from './format.js';
-import { visibleRecords } from './gantt.js';
+import { visibleRecords } from './lanes.js';
 import { WAIT_BOUNDS } from './store.js';
 
 const ROWS_MAX = 200;
@@ -40,42 +40,99 @@ export class Tables {
 const TABLES = {
   strip({ view, store, clock }) {
     const rows = [...store.stallsBetween(view.from, view.to)].map((s) => [
-      clockTime(clock.date(s.began), true), duration((s.ended ?? view.end) - s.began), s.by, s.strategy,
-      s.ended === null ? 'goes on' : String(s.waited ?? '–'), duration(s.longest_wait)]);
-    return ['Stalls in the picture', ['began', 'length', 'by', 'mode', 'requests that waited', 'longest wait'], rows];
+      clockTime(clock.date(s.began), true),
+      duration((s.ended ?? view.end) - s.began),
+      s.by,
+      s.strategy,
+      s.ended === null ? 'goes on' : String(s.waited ?? '–'),
+      duration(s.longest_wait),
+    ]);
+    return [
+      'Stalls in the picture',
+      ['began', 'length', 'by', 'mode', 'requests that waited', 'longest wait'],
+      rows,
+    ];
   },
   gantt({ view, store, clock }) {
     const rows = visibleRecords(view, store).map((r) => [
-      clockTime(clock.date(r.submitted), true), r.work, r.kernel ?? '–', r.lane ?? 'waiting',
+      clockTime(clock.date(r.submitted), true),
+      r.work,
+      r.kernel ?? '–',
+      r.lane ?? 'waiting',
       duration(r.started === null ? null : r.started - r.submitted),
       duration(r.finished === null || r.started === null ? null : r.finished - r.started),
-      r.outcome ?? (r.started === null ? 'waits' : 'runs')]);
-    return ['Jobs and queries in the picture', ['submitted', 'work', 'kernel', 'lane', 'waited', 'ran', 'outcome'], rows.reverse()];
+      r.outcome ?? (r.started === null ? 'waits' : 'runs'),
+    ]);
+    return [
+      'Jobs and queries in the picture',
+      ['submitted', 'work', 'kernel', 'lane', 'waited', 'ran', 'outcome'],
+      rows.reverse(),
+    ];
   },
   dots({ view, requests, clock }) {
     const rows = requestsBetween(requests, clock, view.from, view.end).map((r) => [
-      clockTime(clock.date(clock.at(r.due)), true), r.path, r.latency === null ? 'outstanding' : duration(r.latency),
-      duration(r.queued), r.answer?.lane ?? '–', r.status ? String(r.status) : '–']);
-    return ['Requests of this page in the picture', ['due', 'request', 'latency', 'of it in this page', 'lane', 'status'], rows.reverse()];
+      clockTime(clock.date(clock.at(r.due)), true),
+      r.path,
+      r.latency === null ? 'outstanding' : duration(r.latency),
+      duration(r.queued),
+      r.answer?.lane ?? '–',
+      r.status ? String(r.status) : '–',
+    ]);
+    return [
+      'Requests of this page in the picture',
+      ['due', 'request', 'latency', 'of it in this page', 'lane', 'status'],
+      rows.reverse(),
+    ];
   },
   depth({ store }) {
-    const rows = store.members.flatMap(({ member, works = [] }) => works.map((w) => [
-      String(member), w.name, String(w.waiting), String(w.running), duration(w.oldest_wait), duration(w.wait?.p50),
-      duration(w.wait?.p99), String(w.submitted), String(w.succeeded), String(w.refused), String(w.lost)]));
-    return ['Queues now', ['member', 'work', 'waiting', 'running', 'oldest wait', 'wait p50', 'wait p99', 'submitted', 'succeeded',
-             'refused', 'lost'], rows];
+    const rows = store.members.flatMap(({ member, works = [] }) =>
+      works.map((w) => [
+        String(member),
+        w.name,
+        String(w.waiting),
+        String(w.running),
+        duration(w.oldest_wait),
+        duration(w.wait?.p50),
+        duration(w.wait?.p99),
+        String(w.submitted),
+        String(w.succeeded),
+        String(w.refused),
+        String(w.lost),
+      ]),
+    );
+    return [
+      'Queues now',
+      [
+        'member',
+        'work',
+        'waiting',
+        'running',
+        'oldest wait',
+        'wait p50',
+        'wait p99',
+        'submitted',
+        'succeeded',
+        'refused',
+        'lost',
+      ],
+      rows,
+    ];
   },
   waits({ view, store }) {
     const sample = store.sampleAt(view.end);
-    const rows = WAIT_BOUNDS.map((bound, i) => [`up to ${duration(bound)}`, String(sample?.waitsHeavy[i] ?? 0),
-                                                String(sample?.waitsSlow[i] ?? 0)]);
+    const rows = WAIT_BOUNDS.map((bound, i) => [
+      `up to ${duration(bound)}`,
+      String(sample?.waitsHeavy[i] ?? 0),
+      String(sample?.waitsSlow[i] ?? 0),
+    ]);
     return ['Waits of ten seconds', ['wait', '/heavy', '/slow'], rows];
   },
 };
 
 export function table(caption, heads, rows) {
   const element = document.createElement('table');
-  element.createCaption().textContent = rows.length > ROWS_MAX ? `${caption}: the first ${ROWS_MAX} of ${rows.length}` : caption;
+  element.createCaption().textContent =
+    rows.length > ROWS_MAX ? `${caption}: the first ${ROWS_MAX} of ${rows.length}` : caption;
   const head = element.createTHead().insertRow();
   for (const text of heads) {
     const cell = document.createElement('th');
@@ -98,7 +155,9 @@ export function table(caption, heads, rows) {
 
 /** The settings of the server, and where each comes from. */
 export function settingsTable({ options = [], version, cores }) {
-  return table(`offloop ${version}, ${cores} cores`, ['option', 'value', 'from', 'meaning'],
-               options.map(({ name, value, origin, help }) => [`--${name}`, String(value), origin, help]));
+  return table(
+    `offloop ${version}, ${cores} cores`,
+    ['option', 'value', 'from', 'meaning'],
+    options.map(({ name, value, origin, help }) => [`--${name}`, String(value), origin, help]),
+  );
 }
-

@@ -3,8 +3,22 @@
  * The colours live in style.css as custom properties, once for DOM and canvas. Okabe and Ito chose
  * them so that most colour-blind people can tell them apart; a hatching says the same without colour:
  * diagonals for /heavy, level lines for /slow, dots for waiting. */
-const NAMES = ['ground', 'card', 'text', 'muted', 'line', 'edge', 'grid', 'fast', 'slow', 'heavy', 'queue', 'busy',
-               'stall', 'idle'];
+const NAMES = [
+  'ground',
+  'card',
+  'text',
+  'muted',
+  'line',
+  'edge',
+  'grid',
+  'fast',
+  'slow',
+  'heavy',
+  'queue',
+  'busy',
+  'stall',
+  'idle',
+];
 const TILE = 8; /* CSS pixels */
 
 export class Theme {
@@ -81,7 +95,11 @@ function levels(context) {
 }
 
 function points(context) {
-  for (const [x, y] of [[2, 2], [6, 6]]) context.fillRect(x - 0.8, y - 0.8, 1.6, 1.6);
+  for (const [x, y] of [
+    [2, 2],
+    [6, 6],
+  ])
+    context.fillRect(x - 0.8, y - 0.8, 1.6, 1.6);
 }
 
 /** A repeating tile in one colour; sharp on any screen. */

@@ -32,7 +32,9 @@ export class Transport {
     const { live, windowMs } = this.#view;
     const state = this.#lost ? 'lost' : live ? 'live' : 'paused';
     document.body.dataset.state = state;
-    get('state-text').textContent = { lost: 'Observer lost, reconnecting', live: 'Live', paused: 'Paused' }[state];
+    get('state-text').textContent = { lost: 'Observer lost, reconnecting', live: 'Live', paused: 'Paused' }[
+      state
+    ];
     get('pause').textContent = live ? 'Pause' : 'Go on';
     get('window').value = String(windowMs);
   }

@@ -7,8 +7,12 @@ import { get, write } from './dom.js';
 import { duration } from './format.js';
 
 const SUMMARY_MS = 5000;
-const LOST = { level: 'none', title: 'Observer lost, reconnecting', advice: '',
-               text: 'The pictures stand still until it is back; what it still remembers will be filled in.' };
+const LOST = {
+  level: 'none',
+  title: 'Observer lost, reconnecting',
+  advice: '',
+  text: 'The pictures stand still until it is back; what it still remembers will be filled in.',
+};
 const MARKS = { good: '✓', notice: 'i', warning: '!', bad: '!!', none: '…' };
 
 export class Verdict {
@@ -17,8 +21,16 @@ export class Verdict {
   #lastTold = -Infinity;
 
   constructor() {
-    for (const id of ['verdict', 'verdict-mark', 'verdict-title', 'verdict-text', 'verdict-advice', 'watch',
-                      'watch-value', 'summary']) {
+    for (const id of [
+      'verdict',
+      'verdict-mark',
+      'verdict-title',
+      'verdict-text',
+      'verdict-advice',
+      'watch',
+      'watch-value',
+      'summary',
+    ]) {
       this.#part[id] = get(id);
     }
   }
@@ -34,10 +46,10 @@ export class Verdict {
 
   #drawWords(verdict, stall) {
     const part = this.#part;
-    const level = stall ? 'bad' : verdict?.level ?? 'none';
+    const level = stall ? 'bad' : (verdict?.level ?? 'none');
     if (part.verdict.dataset.level !== level) part.verdict.dataset.level = level;
     write(part['verdict-mark'], MARKS[level] ?? MARKS.none);
-    write(part['verdict-title'], stall ? titleOf(stall, verdict) : verdict?.title ?? '');
+    write(part['verdict-title'], stall ? titleOf(stall, verdict) : (verdict?.title ?? ''));
     write(part['verdict-text'], verdict?.text ?? '');
     write(part['verdict-advice'], verdict?.advice ?? '');
   }
@@ -54,15 +66,20 @@ export class Verdict {
   }
 
   #tell(store, stall, verdict) {
-    const text = stall ? `The loop is blocked by ${stall.by}.` : verdict?.title ?? '';
+    const text = stall ? `The loop is blocked by ${stall.by}.` : (verdict?.title ?? '');
     if (text === this.#told || performance.now() - this.#lastTold < SUMMARY_MS) return;
     this.#told = text;
     this.#lastTold = performance.now();
     const { lag, inFlight } = store.latest;
-    write(this.#part.summary, `${text} ${stall ? '' : verdict?.text ?? ''} Loop delay ${duration(lag)}, ${inFlight} requests in flight.`);
+    write(
+      this.#part.summary,
+      `${text} ${stall ? '' : (verdict?.text ?? '')} Loop delay ${duration(lag)}, ${inFlight} requests in flight.`,
+    );
   }
 }
 
 /* The observer's title may be a moment behind, or be about the last ten seconds. */
 const titleOf = (stall, verdict) =>
-  (verdict?.level === 'bad' && /is blocked/.test(verdict.title) ? verdict.title : `The loop is blocked by ${stall.by}`);
+  verdict?.level === 'bad' && /is blocked/.test(verdict.title)
+    ? verdict.title
+    : `The loop is blocked by ${stall.by}`;

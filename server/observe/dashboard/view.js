@@ -80,7 +80,11 @@ export class View {
   ticks(width, gap) {
     const step = STEPS.find((ms) => (ms / this.windowMs) * width >= gap) ?? STEPS.at(-1);
     const ticks = [];
-    for (let wall = Math.ceil((this.from + this.zero) / step) * step; wall - this.zero <= this.#end; wall += step) {
+    for (
+      let wall = Math.ceil((this.from + this.zero) / step) * step;
+      wall - this.zero <= this.#end;
+      wall += step
+    ) {
       ticks.push({ t: wall - this.zero, wall });
     }
     return ticks;

@@ -28,9 +28,27 @@ export class Waits {
     WAIT_BOUNDS.forEach((bound, i) => {
       const x = i * width;
       const scale = (base - em * 1.1) / most;
-      if (total(i) > 0) this.#drawBar(context, theme, x + GAP, base, width - 2 * GAP, sample.waitsHeavy[i] * scale, sample.waitsSlow[i] * scale);
-      if (total(i) > 0) surface.label(`n ${i}`, String(total(i)), x + width / 2, base - total(i) * scale - em * 0.55, 'centre', 'value');
-      if (width > em * 4 || i % 3 === 0) surface.label(`b ${i}`, short(bound), x + width / 2, base + em * 0.75, 'centre', 'tick');
+      if (total(i) > 0)
+        this.#drawBar(
+          context,
+          theme,
+          x + GAP,
+          base,
+          width - 2 * GAP,
+          sample.waitsHeavy[i] * scale,
+          sample.waitsSlow[i] * scale,
+        );
+      if (total(i) > 0)
+        surface.label(
+          `n ${i}`,
+          String(total(i)),
+          x + width / 2,
+          base - total(i) * scale - em * 0.55,
+          'centre',
+          'value',
+        );
+      if (width > em * 4 || i % 3 === 0)
+        surface.label(`b ${i}`, short(bound), x + width / 2, base + em * 0.75, 'centre', 'tick');
     });
     surface.end();
   }
@@ -50,9 +68,15 @@ export class Waits {
 
   describe(store, view) {
     const sample = store.sampleAt(view.end);
-    const counts = sample ? WAIT_BOUNDS.map((bound, i) => [bound, sample.waitsHeavy[i] + sample.waitsSlow[i]]) : [];
+    const counts = sample
+      ? WAIT_BOUNDS.map((bound, i) => [bound, sample.waitsHeavy[i] + sample.waitsSlow[i]])
+      : [];
     const told = counts.filter(([, n]) => n > 0).map(([bound, n]) => `${n} up to ${duration(bound)}`);
-    this.surface.describe(told.length ? `Waits of the last ten seconds: ${told.join(', ')}.` : 'Nothing waited in the last ten seconds.');
+    this.surface.describe(
+      told.length
+        ? `Waits of the last ten seconds: ${told.join(', ')}.`
+        : 'Nothing waited in the last ten seconds.',
+    );
   }
 }
 

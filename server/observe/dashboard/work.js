@@ -48,15 +48,31 @@ export class Work {
   #placeWaits() {
     for (const record of this.#fresh) {
       if (!hasWaited(record)) continue;
-      record.waitRow = this.#row(`${record.member} waiting`, record, (r) => r.started ?? r.delivered ?? Infinity);
+      record.waitRow = this.#row(
+        `${record.member} waiting`,
+        record,
+        (r) => r.started ?? r.delivered ?? Infinity,
+      );
     }
     this.#fresh.length = 0;
   }
 
   #add(key, fields, kinds) {
     const record = {
-      key, member: 0, work: '', kernel: null, size: null, lane: null, outcome: null,
-      submitted: null, started: null, finished: null, delivered: null, waitRow: 0, runRow: 0, ...fields,
+      key,
+      member: 0,
+      work: '',
+      kernel: null,
+      size: null,
+      lane: null,
+      outcome: null,
+      submitted: null,
+      started: null,
+      finished: null,
+      delivered: null,
+      waitRow: 0,
+      runRow: 0,
+      ...fields,
     };
     record.kind = kinds.get(record.work) ?? (record.kernel ? 'strategy' : 'source');
     this.#fresh.push(record);
@@ -118,7 +134,8 @@ export class Work {
   #forgetOrphans(batch) {
     const out = new Map();
     for (const { member, works = [] } of batch.members ?? []) {
-      for (const work of works) out.set(`${member} ${work.name}`, work.waiting + work.running + work.returning);
+      for (const work of works)
+        out.set(`${member} ${work.name}`, work.waiting + work.running + work.returning);
     }
     for (const [key, record] of this.#open) {
       if (batch.t - record.submitted < ORPHAN_MS) break;
