@@ -1,7 +1,8 @@
 /* trace.c – see trace.h.
  *
  * The words are stored with release and loaded with acquire, which is free on x86: so a word is
- * never seen before the zero that announces it, nor the number before its words. */
+ * never seen before the zero that announces it, nor the number before its words; nor the count of
+ * what was written before the record itself, which a reader would take for overwritten. */
 #include "server/observe/trace.h"
 
 #include <string.h>
@@ -17,7 +18,7 @@ void trace_write(struct trace *trace, const struct trace_record *record)
     for (size_t i = 0; i < TRACE_WORDS; i++)
         atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
     atomic_store_explicit(&slot->number, number, memory_order_release);
-    counter_set(&trace->written, number);
+    atomic_store_explicit(&trace->written.value, number, memory_order_release);
 }
 
 static bool copy(const struct trace_slot *slot, uint64_t number, struct trace_record *record)
@@ -37,7 +38,7 @@ bool trace_read(const struct trace *trace, uint64_t *cursor, struct trace_record
                 uint64_t *missed)
 {
     for (;;) {
-        uint64_t written = counter_get(&trace->written);
+        uint64_t written = atomic_load_explicit(&trace->written.value, memory_order_acquire);
         if (*cursor >= written)
             return false;
         if (written - *cursor >= TRACE_SLOTS) { /* the oldest may be overwritten at any moment */
