@@ -51,8 +51,9 @@ void names_stall(const struct names *names, const struct trace_record *stall, ch
 {
     const struct trip_subject subject = {stall->work, stall->kernel, stall->size};
     int length = stall->times > 1 ? snprintf(text, size, "%" PRIu32 " × ", stall->times) : 0;
-    if (stall->kernel > 0)
-        names_subject(names, &subject, text + length, size - (size_t)length);
+    size_t used = (size_t)length < size ? (size_t)length : size;
+    if (stall->kernel > 0 || stall->times > 0)
+        names_subject(names, &subject, text + used, size - used);
     else
         name_route(names, stall->route, text, size);
 }
