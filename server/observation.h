@@ -1,9 +1,9 @@
 /* observation.h – the part of a program that watches it: the recordings of its server or servers,
  * and the observer that shows them.
  *
- * A server that is alone records and observes itself. In a cluster the parent has the recordings and
- * the observer, and each member writes into a recording that it was lent: there are two for each
- * slot, because in a rolling restart the old member still writes while the new one begins. */
+ * A server that is alone records and observes itself. In a cluster the parent has the recordings
+ * and the observer, and each member writes into a recording that it was lent: there are two for
+ * each slot, because in a rolling restart the old member still writes while the new one begins. */
 #ifndef OFFLOOP_OBSERVATION_H
 #define OFFLOOP_OBSERVATION_H
 

@@ -66,8 +66,8 @@ static void on_stall(void *data, const struct trace_record *stall)
     cJSON_AddStringToObject(fields, "by", by);
     cJSON_AddNumberToObject(fields, "waited", stall->waited);
     cJSON_AddNumberToObject(fields, "longest_wait_ms", (double)stall->longest_wait_ns / (double)MS);
-    log_event(LOG_WARNING, "loop_free", fields, "%s blocked %.0f ms by %s; %s%s", stalls->who, ms, by,
-              waited, more);
+    log_event(LOG_WARNING, "loop_free", fields, "%s blocked %.0f ms by %s; %s%s", stalls->who, ms,
+              by, waited, more);
 }
 
 struct watchdog_listener stalls_listener(struct stalls *stalls)

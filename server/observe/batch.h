@@ -1,4 +1,5 @@
-/* batch.h – a survey as JSON: what the page gets ten times a second. docs/observer.md describes it. */
+/* batch.h – a survey as JSON: what the page gets ten times a second. docs/observer.md describes it.
+ */
 #ifndef OFFLOOP_OBSERVE_BATCH_H
 #define OFFLOOP_OBSERVE_BATCH_H
 

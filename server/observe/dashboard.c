@@ -1,17 +1,17 @@
 /* dashboard.c – see dashboard.h. The assembler puts the files into the program (.incbin), so they
- * pass no generator, and the page that is read here is the page that is served. The compiler runs in
- * the top folder of the project. */
+ * pass no generator, and the page that is read here is the page that is served. The compiler runs
+ * in the top folder of the project. */
 #include "server/observe/dashboard.h"
 
 #include <string.h>
 
-#define DASHBOARD_EMBED(symbol, name, type)                                       \
-    __asm__(".pushsection .rodata\n"                                              \
-            ".global dashboard_" #symbol "\n"                                     \
+#define DASHBOARD_EMBED(symbol, name, type)                                          \
+    __asm__(".pushsection .rodata\n"                                                 \
+            ".global dashboard_" #symbol "\n"                                        \
             "dashboard_" #symbol ": .incbin \"server/observe/dashboard/" name "\"\n" \
-            ".global dashboard_" #symbol "_end\n"                                 \
-            "dashboard_" #symbol "_end: .byte 0\n"                                \
-            ".popsection\n");                                                     \
+            ".global dashboard_" #symbol "_end\n"                                    \
+            "dashboard_" #symbol "_end: .byte 0\n"                                   \
+            ".popsection\n");                                                        \
     extern const char dashboard_##symbol[], dashboard_##symbol##_end[];
 
 DASHBOARD_FILES(DASHBOARD_EMBED)

@@ -46,13 +46,14 @@ static void keep_stalls(struct diagnosis *diagnosis, const struct survey *survey
 
 static const struct diagnosis_past *oldest(const struct diagnosis *diagnosis)
 {
-    return &diagnosis->past[diagnosis->looks < DIAGNOSIS_LOOKS ? 0
-                                                               : diagnosis->looks % DIAGNOSIS_LOOKS];
+    return &diagnosis
+                ->past[diagnosis->looks < DIAGNOSIS_LOOKS ? 0 : diagnosis->looks % DIAGNOSIS_LOOKS];
 }
 
 /* ------------------------------------------------------------------ the loop */
 
-/* What is counted of a block at its end belongs to the window now; what began before it does not. */
+/* What is counted of a block at its end belongs to the window now; what began before it does not.
+ */
 static double busy_share(const struct survey_member *member, const struct diagnosis_past *past,
                          uint64_t window_ns)
 {
@@ -64,8 +65,7 @@ static double busy_share(const struct survey_member *member, const struct diagno
 }
 
 static struct survey_member *worst_member(const struct survey *survey,
-                                                const struct diagnosis_past *past,
-                                                uint64_t window_ns)
+                                          const struct diagnosis_past *past, uint64_t window_ns)
 {
     struct survey_member *worst = &survey->members[0];
     double worst_share = -1;
@@ -99,9 +99,8 @@ static void measure_stall(struct diagnosis *diagnosis, const struct survey *surv
 static void measure_stalls(struct diagnosis *diagnosis, const struct survey *survey,
                            unsigned member, uint64_t since_ns, struct verdict_measurements *found)
 {
-    uint64_t first = diagnosis->stall_count > DIAGNOSIS_STALLS
-                         ? diagnosis->stall_count - DIAGNOSIS_STALLS
-                         : 0;
+    uint64_t first =
+        diagnosis->stall_count > DIAGNOSIS_STALLS ? diagnosis->stall_count - DIAGNOSIS_STALLS : 0;
     for (uint64_t i = first; i < diagnosis->stall_count; i++) {
         const struct survey_record *seen = &diagnosis->stalls[i % DIAGNOSIS_STALLS];
         if (seen->member == member && seen->record.ended_ns >= since_ns)

@@ -134,8 +134,7 @@ void events_answer(struct events *events, struct http_exchange *exchange)
         .fields = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n",
     };
     struct http_exchange **place = free_place(events);
-    const char *last_id =
-        http_request_field(http_exchange_request(exchange), "last-event-id");
+    const char *last_id = http_request_field(http_exchange_request(exchange), "last-event-id");
     uint64_t first = bounded(events, first_for(events, last_id));
     if (place == NULL) {
         http_problem(exchange, 503, "Retry-After: 5\r\n", "there are %d listeners already",

@@ -11,9 +11,9 @@
 #include "server/http/exchange.h"
 
 enum {
-    EVENTS_KEPT = 600,                   /* batches */
-    EVENTS_KEPT_BYTES = 16 * 1024 * 1024, /* of all of them together */
-    EVENTS_FIRST = 100,                  /* batches for somebody new */
+    EVENTS_KEPT = 600,                     /* batches */
+    EVENTS_KEPT_BYTES = 16 * 1024 * 1024,  /* of all of them together */
+    EVENTS_FIRST = 100,                    /* batches for somebody new */
     EVENTS_UNREAD_BYTES = 4 * 1024 * 1024, /* who lets more than this pile up is dropped */
     EVENTS_LISTENERS = 64,
 };

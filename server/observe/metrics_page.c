@@ -1,5 +1,5 @@
-/* metrics_page.c – see metrics_page.h. Counters come straight from the recordings, so they are those
- * of this moment; the quantiles are those of the last ten seconds, as the page shows them. */
+/* metrics_page.c – see metrics_page.h. Counters come straight from the recordings, so they are
+ * those of this moment; the quantiles are those of the last ten seconds, as the page shows them. */
 #include "server/observe/metrics_page.h"
 
 struct page {
@@ -23,8 +23,8 @@ static struct member_label label_of(const struct survey_member *member)
     return label;
 }
 
-#define FOR_EACH_MEMBER(page, member)                                                          \
-    for (struct survey_member *member = (page)->survey->members;                               \
+#define FOR_EACH_MEMBER(page, member)                            \
+    for (struct survey_member *member = (page)->survey->members; \
          member < (page)->survey->members + (page)->survey->recordings->count; member++)
 
 static double seconds(uint64_t ns)
@@ -36,9 +36,9 @@ static void write_histogram(struct page *page, const struct exposition_label *la
                             const struct histogram *histogram)
 {
     const uint64_t bounds[] = {
-        10 * US, 25 * US, 50 * US, 100 * US, 250 * US, 500 * US, 1 * MS,  2500 * US,
-        5 * MS,  10 * MS, 25 * MS, 50 * MS,  100 * MS, 250 * MS, 500 * MS, 1 * S,
-        2500 * MS, 5 * S, 10 * S,  30 * S,   60 * S,
+        10 * US,   25 * US, 50 * US,   100 * US, 250 * US, 500 * US, 1 * MS,
+        2500 * US, 5 * MS,  10 * MS,   25 * MS,  50 * MS,  100 * MS, 250 * MS,
+        500 * MS,  1 * S,   2500 * MS, 5 * S,    10 * S,   30 * S,   60 * S,
     };
     struct histogram_snapshot snapshot;
     histogram_read(histogram, &snapshot);
@@ -62,10 +62,10 @@ static double lag_quantile(struct survey_member *member, double q)
     return recent != NULL ? seconds(histogram_quantile(recent, q)) : 0.0;
 }
 
-#define VALUE(name, expression)                        \
-    static double name(struct survey_member *member)   \
-    {                                                  \
-        return (expression);                           \
+#define VALUE(name, expression)                      \
+    static double name(struct survey_member *member) \
+    {                                                \
+        return (expression);                         \
     }
 
 VALUE(lag_now, seconds(member->lag_ns))
@@ -92,8 +92,8 @@ VALUE(connections, (double)member->connections)
 VALUE(alive, member->alive ? 1.0 : 0.0)
 
 static const struct member_family member_families[] = {
-    {"nodejs_eventloop_lag_seconds", EXPOSITION_GAUGE, "seconds",
-     "How late the event loop is now.", lag_now},
+    {"nodejs_eventloop_lag_seconds", EXPOSITION_GAUGE, "seconds", "How late the event loop is now.",
+     lag_now},
     {"nodejs_eventloop_lag_p50_seconds", EXPOSITION_GAUGE, "seconds",
      "Median lag of the last ten seconds, with the ticks that stalls swallowed.", lag_p50},
     {"nodejs_eventloop_lag_p90_seconds", EXPOSITION_GAUGE, "seconds",
@@ -113,8 +113,8 @@ static const struct member_family member_families[] = {
      "Time in which the event loop waited for events.", idle},
     {"offloop_loop_stalls", EXPOSITION_COUNTER, NULL,
      "Times that the event loop was held for 50 ms or more.", stalls},
-    {"offloop_loop_stalled_seconds", EXPOSITION_COUNTER, "seconds",
-     "How long these were together.", stalled},
+    {"offloop_loop_stalled_seconds", EXPOSITION_COUNTER, "seconds", "How long these were together.",
+     stalled},
     {"process_cpu_user_seconds", EXPOSITION_COUNTER, "seconds", "User CPU time spent.", user_cpu},
     {"process_cpu_system_seconds", EXPOSITION_COUNTER, "seconds", "System CPU time spent.",
      system_cpu},
@@ -136,7 +136,8 @@ static void write_members(struct page *page)
         const struct member_family *family = &member_families[i];
         exposition_family(&page->exposition, family->name, family->type, family->unit,
                           family->help);
-        FOR_EACH_MEMBER(page, member) {
+        FOR_EACH_MEMBER(page, member)
+        {
             struct member_label label = label_of(member);
             exposition_sample(&page->exposition, EXPOSITION_LABELS({"member", label.text}),
                               family->value(member));
@@ -148,7 +149,8 @@ static void write_members(struct page *page)
 
 static const char *route_name(const struct page *page, size_t row)
 {
-    return row < names_route_count(page->survey->names) ? page->survey->names->routes[row] : "other";
+    return row < names_route_count(page->survey->names) ? page->survey->names->routes[row]
+                                                        : "other";
 }
 
 static bool route_has_row(const struct page *page, size_t row)
@@ -162,14 +164,14 @@ static void write_durations(struct page *page)
                       "seconds",
                       "From the moment a request was read to its answer. Time in which it lay in "
                       "the socket is in offloop_socket_wait_seconds.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         for (size_t i = 0; i < RECORDING_ROUTES; i++) {
             if (route_has_row(page, i))
-                write_histogram(page,
-                                EXPOSITION_LABELS({"member", label.text},
-                                                  {"route", route_name(page, i)}),
-                                &member->recording->routes[i].duration);
+                write_histogram(
+                    page, EXPOSITION_LABELS({"member", label.text}, {"route", route_name(page, i)}),
+                    &member->recording->routes[i].duration);
         }
     }
 }
@@ -193,7 +195,8 @@ static void write_answers(struct page *page)
 {
     exposition_family(&page->exposition, "http_requests", EXPOSITION_COUNTER, NULL,
                       "Requests that were answered, by route and class of status.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         for (size_t i = 0; i < RECORDING_ROUTES; i++)
             write_answers_of(page, member, i);
     }
@@ -210,7 +213,8 @@ static void write_http(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_http_events", EXPOSITION_COUNTER, NULL,
                       "What happened on the server's sockets, by kind; see docs/http.md.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         const struct http_counters *http = &member->recording->http;
 #define WRITE_COUNTER(name) write_http_counter(page, #name, &http->name, label.text);
@@ -225,7 +229,8 @@ static void write_socket_waits(struct page *page)
                       "seconds",
                       "How long requests lay in the socket because the event loop was held; only "
                       "those that a stall made wait.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         write_histogram(page, EXPOSITION_LABELS({"member", label.text}),
                         &member->recording->loop.waited);
@@ -238,7 +243,8 @@ static void write_places(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_jobs", EXPOSITION_GAUGE, NULL,
                       "Jobs and queries that are out, by strategy or source and by place.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         for (size_t i = 0; i < names_work_count(page->survey->names); i++) {
             const char *work = page->survey->names->works[i];
@@ -261,7 +267,8 @@ static void write_outcomes(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_jobs_done", EXPOSITION_COUNTER, NULL,
                       "Jobs and queries that came home, by strategy or source and by outcome.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         for (size_t i = 0; i < names_work_count(page->survey->names); i++) {
             for (int j = 0; j < TRIP_OUTCOMES; j++)
@@ -284,16 +291,18 @@ static void write_legs(struct page *page, const char *member, const char *key, c
         const struct histogram *histogram;
     } all[] = {{"wait", &legs->wait}, {"run", &legs->run}, {"return", &legs->back}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        write_histogram(
-            page, EXPOSITION_LABELS({"member", member}, {key, value}, {"leg", all[i].name}),
-            all[i].histogram);
+        write_histogram(page,
+                        EXPOSITION_LABELS({"member", member}, {key, value}, {"leg", all[i].name}),
+                        all[i].histogram);
 }
 
 static void write_work_legs(struct page *page)
 {
-    exposition_family(&page->exposition, "offloop_job_seconds", EXPOSITION_HISTOGRAM, "seconds",
-                      "How long jobs and queries waited, ran and came back, by strategy or source.");
-    FOR_EACH_MEMBER(page, member) {
+    exposition_family(
+        &page->exposition, "offloop_job_seconds", EXPOSITION_HISTOGRAM, "seconds",
+        "How long jobs and queries waited, ran and came back, by strategy or source.");
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         for (size_t i = 0; i < names_work_count(page->survey->names); i++) {
             if (counter_get(&member->recording->works[i].delivered) > 0)
@@ -307,7 +316,8 @@ static void write_lane_legs(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_lane_seconds", EXPOSITION_HISTOGRAM, "seconds",
                       "The same by lane: who ran it.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         for (int i = 0; i < LANE_COUNT; i++) {
             char name[32];
@@ -322,7 +332,8 @@ static void write_lane_busy(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_lane_busy_seconds", EXPOSITION_COUNTER, "seconds",
                       "How long each lane has worked.");
-    FOR_EACH_MEMBER(page, member) {
+    FOR_EACH_MEMBER(page, member)
+    {
         struct member_label label = label_of(member);
         for (int i = 0; i < LANE_COUNT; i++) {
             char name[32];
@@ -343,9 +354,10 @@ static void write_version(struct page *page)
 
 int metrics_page_write(FILE *out, enum exposition_format format, struct survey *survey)
 {
-    static void (*const parts[])(struct page *page) = {
-        write_version, write_members, write_answers,  write_durations, write_socket_waits, write_http,
-        write_places,  write_outcomes, write_work_legs, write_lane_legs, write_lane_busy,
+    static void (*const parts[])(struct page * page) = {
+        write_version,      write_members,   write_answers,   write_durations,
+        write_socket_waits, write_http,      write_places,    write_outcomes,
+        write_work_legs,    write_lane_legs, write_lane_busy,
     };
     struct page page = {.survey = survey};
     exposition_begin(&page.exposition, out, format);

@@ -1,5 +1,5 @@
-/* metrics_page.h – all metrics for Prometheus: Node's names (prom-client's) where Node has the same,
- * offloop_ before the rest. */
+/* metrics_page.h – all metrics for Prometheus: Node's names (prom-client's) where Node has the
+ * same, offloop_ before the rest. */
 #ifndef OFFLOOP_OBSERVE_METRICS_PAGE_H
 #define OFFLOOP_OBSERVE_METRICS_PAGE_H
 

@@ -2,12 +2,12 @@
  * start of its own thread on only that one touches it, but for the uv_async that ends it. */
 #include "server/observe/observer.h"
 
+#include <cjson/cJSON.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cjson/cJSON.h>
 
 #include "server/observe/batch.h"
 #include "server/observe/observer_state.h"

@@ -1,5 +1,5 @@
-/* observer.h – the observer is not the observed: an HTTP server on a thread, a loop and a port of its
- * own, which shows what the recordings say.
+/* observer.h – the observer is not the observed: an HTTP server on a thread, a loop and a port of
+ * its own, which shows what the recordings say.
  *
  * It only reads, and never touches the loops that it watches; so it answers while they are frozen.
  * It begins and ends with the process (of the server, or of the parent of a cluster). */
@@ -16,13 +16,13 @@ struct observer_options {
     const char *host;
     unsigned port; /* 0: any free one */
     uint64_t epoch_ns;
-    const char *config;       /* the document of /config */
-    const char *patient;      /* "http://127.0.0.1:8080": where the page sends its requests */
+    const char *config;        /* the document of /config */
+    const char *patient;       /* "http://127.0.0.1:8080": where the page sends its requests */
     unsigned blocked_after_ms; /* from when on /healthz says 503 */
 };
 
-/* Starts the thread and returns when it listens. Returns 0 or a negative UV_E… code; then nothing is
- * left of it. */
+/* Starts the thread and returns when it listens. Returns 0 or a negative UV_E… code; then nothing
+ * is left of it. */
 int observer_start(struct observer **observer, const struct observer_options *options);
 
 /* "127.0.0.1:8081" */

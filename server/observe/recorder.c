@@ -1,5 +1,5 @@
-/* recorder.c – see recorder.h. The cost for a request: one clock reading when its bytes are read and
- * one when it is answered, and three counters. */
+/* recorder.c – see recorder.h. The cost for a request: one clock reading when its bytes are read
+ * and one when it is answered, and three counters. */
 #include "server/observe/recorder.h"
 
 static size_t route_row(const struct http_exchange *exchange)

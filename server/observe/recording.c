@@ -56,6 +56,7 @@ void recordings_close(struct recordings *recordings)
 static void settle_work(struct work_record *work)
 {
     uint64_t submitted = counter_get(&work->submitted), started = counter_get(&work->started);
+    counter_add(&work->outcomes[TRIP_LOST], submitted - counter_get(&work->delivered));
     counter_set(&work->unstarted, submitted - started);
     counter_set(&work->finished, started);
     counter_set(&work->delivered, submitted);
@@ -70,6 +71,9 @@ void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t fi
     counter_set(&recording->epoch_ns, epoch_ns);
     counter_set(&recording->http.connections_closed,
                 counter_get(&recording->http.connections_accepted));
+    counter_set(&recording->loop.turn_ns, 0);
+    counter_set(&recording->loop.lag_ns, 0);
+    counter_set(&recording->loop.route, 0);
     counter_set(&recording->watch.blocked_since_ns, 0);
     if (counter_get(&recording->ids) < first_id)
         counter_set(&recording->ids, first_id);
@@ -90,9 +94,12 @@ void recording_enter_lane(struct recording *recording, const struct trip *trip, 
     if (index < 0)
         return;
     struct lane_record *lane = &recording->lanes[index];
-    counter_set(&lane->since_ns, now_ns);
-    counter_set(&lane->subject, trip->subject.work | (unsigned)trip->subject.kernel << 8);
-    counter_set(&lane->size, trip->subject.size);
+    uint64_t subject = trip->subject.work | (uint64_t)trip->subject.kernel << 8;
+    atomic_store_explicit(&lane->trip, 0, memory_order_relaxed);
+    /* release: whoever sees one of these sees the zero as well, as in trace.c */
+    atomic_store_explicit(&lane->since_ns.value, now_ns, memory_order_release);
+    atomic_store_explicit(&lane->subject.value, subject, memory_order_release);
+    atomic_store_explicit(&lane->size.value, trip->subject.size, memory_order_release);
     atomic_store_explicit(&lane->trip, trip->id, memory_order_release);
 }
 
@@ -102,6 +109,9 @@ void recording_leave_lane(struct recording *recording, const struct trip *trip)
     if (index < 0)
         return;
     struct lane_record *lane = &recording->lanes[index];
+    /* a trip that was cancelled between two slices has left already */
+    if (atomic_load_explicit(&lane->trip, memory_order_relaxed) != trip->id)
+        return;
     counter_add(&lane->busy_ns, trip_clock_ns() - counter_get(&lane->since_ns));
     atomic_store_explicit(&lane->trip, 0, memory_order_release);
 }

@@ -21,7 +21,7 @@
 #include "server/observe/trace.h"
 
 enum {
-    RECORDINGS_MAX = 64,
+    RECORDINGS_MAX = 128,   /* two for each member of the largest cluster */
     RECORDING_WORKS = 12,   /* strategies, then sources */
     RECORDING_ROUTES = 8,   /* the last one is for everything that has no route */
     RECORDING_CELLS = 2048, /* of the loop strip */
@@ -57,7 +57,7 @@ struct route_record {
 struct loop_record {
     struct counter turns, busy_ns, idle_ns;
     struct counter turn_ns; /* how long the last turn was busy */
-    struct counter lag_ns;  /* how late the loop is or was in the last second */
+    struct counter lag_ns;  /* when it last turned: the longest block of the second before */
     struct histogram lag;
     struct counter stalls, stalled_ns;
     struct counter waiters;  /* requests that lay in the socket while the loop was held */
@@ -104,8 +104,8 @@ int recordings_map(struct recordings *recordings, int fd, unsigned count);
 void recordings_close(struct recordings *recordings);
 
 /* A new server writes here from now on. What its predecessor counted stays; what the predecessor
- * left unfinished is over: its lanes are idle, its jobs are gone. Trips are numbered on from the
- * last one, or from `first_id` if that is higher. */
+ * left unfinished is over: its lanes are idle, its jobs were lost with it. Trips are numbered on
+ * from the last one, or from `first_id` if that is higher. */
 void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id);
 
 /* Nobody writes here any more. */

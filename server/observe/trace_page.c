@@ -1,5 +1,5 @@
-/* trace_page.c – see trace_page.h. Waits overlap, so they are async events, one category a queue. So
- * are runs that share their lane with others (sliced). */
+/* trace_page.c – see trace_page.h. Waits overlap, so they are async events, one category a queue.
+ * So are runs that share their lane with others (sliced). */
 #include "server/observe/trace_page.h"
 
 #include <errno.h>
@@ -41,16 +41,16 @@ static void write_wait(struct tracing *tracing, const struct trace_record *recor
     uint64_t end_ns = record->started_ns != 0 ? record->started_ns : record->delivered_ns;
     char category[32];
     snprintf(category, sizeof category, "queue %s", work);
-    chrome_trace_async(
-        &tracing->trace, record->id,
-        &(struct chrome_trace_event){
-            .pid = pid_of(tracing),
-            .name = category,
-            .category = category,
-            .at_us = us(tracing, record->submitted_ns),
-            .duration_us = (double)(end_ns - record->submitted_ns) / 1e3,
-            .arguments = CHROME_TRACE_ARGUMENTS({"id", NULL, (double)record->id}, {"work", work, 0}),
-        });
+    chrome_trace_async(&tracing->trace, record->id,
+                       &(struct chrome_trace_event){
+                           .pid = pid_of(tracing),
+                           .name = category,
+                           .category = category,
+                           .at_us = us(tracing, record->submitted_ns),
+                           .duration_us = (double)(end_ns - record->submitted_ns) / 1e3,
+                           .arguments = CHROME_TRACE_ARGUMENTS({"id", NULL, (double)record->id},
+                                                               {"work", work, 0}),
+                       });
 }
 
 /* A lane does one thing after the other; if this run began before the last one ended, they took
@@ -114,16 +114,15 @@ static void write_stall(struct tracing *tracing, const struct trace_record *stal
     chrome_trace_counter(&tracing->trace, pid_of(tracing), "loop lag (ms)", ended_us,
                          (ended_us - began_us) / 1e3);
     chrome_trace_counter(&tracing->trace, pid_of(tracing), "loop lag (ms)", ended_us + 1, 0);
-    chrome_trace_instant(
-        &tracing->trace,
-        &(struct chrome_trace_event){
-            .pid = pid_of(tracing),
-            .tid = 1,
-            .name = "the loop is free again",
-            .category = "stall",
-            .at_us = ended_us,
-            .arguments = CHROME_TRACE_ARGUMENTS({"by", by, 0}, {"waited", NULL, stall->waited}),
-        });
+    chrome_trace_instant(&tracing->trace, &(struct chrome_trace_event){
+                                              .pid = pid_of(tracing),
+                                              .tid = 1,
+                                              .name = "the loop is free again",
+                                              .category = "stall",
+                                              .at_us = ended_us,
+                                              .arguments = CHROME_TRACE_ARGUMENTS(
+                                                  {"by", by, 0}, {"waited", NULL, stall->waited}),
+                                          });
 }
 
 static void write_busy(struct tracing *tracing)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "server/observe/pool_lane.h"
+#include "server/observe/recording.h"
 
 static const uint64_t MS = 1000000;
 
@@ -88,6 +89,73 @@ static void test_the_clock_is_libuv_s(void **state)
     assert_true(before_ns <= now_ns && now_ns <= after_ns);
 }
 
+/* ------------------------------------------------------------------ out and back */
+
+static const struct trip_subject SUBJECT = {2, 1, 42};
+static const struct lane WORKER_2 = {LANE_WORKER, 2};
+
+static void travel(struct trip *trip, struct recording *recording)
+{
+    trip_submit(trip, recording, SUBJECT);
+    trip_start(trip, WORKER_2);
+    trip_pause(trip);
+    trip_resume(trip);
+    trip_finish(trip);
+    trip_deliver(trip, TRIP_SUCCEEDED);
+}
+
+static void assert_stamps_in_order(const struct trip *trip)
+{
+    assert_true(trip->submitted_ns <= trip->started_ns);
+    assert_true(trip->started_ns <= trip->finished_ns);
+    assert_true(trip->finished_ns <= trip->delivered_ns);
+    assert_true(trip->delivered_ns <= trip_clock_ns());
+}
+
+static void test_a_trip_that_nobody_records(void **state)
+{
+    const uint64_t before_ns = trip_clock_ns();
+    struct trip trip = {.id = 99, .lane = LANE_THE_LOOP, .delivered_ns = 1};
+    (void)state;
+    trip_submit(&trip, NULL, SUBJECT);
+    assert_int_equal(trip.lane.kind, LANE_NONE);
+    assert_int_equal(trip.delivered_ns, 0);
+    travel(&trip, NULL);
+    assert_true(trip.submitted_ns >= before_ns);
+    assert_stamps_in_order(&trip);
+    assert_int_equal(trip.id, 0);
+    assert_int_equal(trip.lane.kind, WORKER_2.kind);
+    assert_int_equal(trip.lane.number, WORKER_2.number);
+    assert_int_equal(trip.subject.size, SUBJECT.size);
+}
+
+static void test_recorded_trips_are_numbered(void **state)
+{
+    struct recordings recordings;
+    struct trip trips[3];
+    (void)state;
+    assert_int_equal(recordings_init(&recordings, 1), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        travel(&trips[i], &recordings.table[0]);
+        assert_stamps_in_order(&trips[i]);
+        assert_int_equal(trips[i].id, i + 1);
+    }
+    assert_int_equal(counter_get(&recordings.table[0].works[SUBJECT.work].delivered), 3);
+    recordings_close(&recordings);
+}
+
+static void test_outcomes_have_names(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < TRIP_OUTCOMES; i++) {
+        assert_non_null(trip_outcome_name(i));
+        for (unsigned k = 0; k < i; k++)
+            assert_string_not_equal(trip_outcome_name(i), trip_outcome_name(k));
+    }
+    assert_string_equal(trip_outcome_name(TRIP_SUCCEEDED), "succeeded");
+    assert_string_equal(trip_outcome_name(TRIP_LOST), "lost");
+}
+
 /* ------------------------------------------------------------------ the pool's lanes */
 
 static void ask_twice(void *data)
@@ -123,6 +191,9 @@ int main(void)
         cmocka_unit_test(test_lanes_have_names),
         cmocka_unit_test(test_server_timing),
         cmocka_unit_test(test_the_clock_is_libuv_s),
+        cmocka_unit_test(test_a_trip_that_nobody_records),
+        cmocka_unit_test(test_recorded_trips_are_numbered),
+        cmocka_unit_test(test_outcomes_have_names),
         cmocka_unit_test(test_a_thread_keeps_its_number),
     };
     return cmocka_run_group_tests_name("trip", tests, NULL, NULL);

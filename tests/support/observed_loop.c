@@ -1,0 +1,79 @@
+/* observed_loop.c – see observed_loop.h. */
+#include "tests/support/observed_loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+void burn_ms(unsigned ms)
+{
+    uint64_t end_ns = trip_clock_ns() + ms * UINT64_C(1000000);
+    while (trip_clock_ns() < end_ns)
+        continue;
+}
+
+void observed_loop_open(struct observed_loop *observed)
+{
+    *observed = (struct observed_loop){0};
+    assert_int_equal(uv_loop_init(&observed->loop), 0);
+    assert_int_equal(uv_loop_configure(&observed->loop, UV_METRICS_IDLE_TIME), 0);
+    assert_int_equal(recordings_init(&observed->recordings, 1), 0);
+    observed->recording = &observed->recordings.table[0];
+    recording_begin(observed->recording, trip_clock_ns(), 0);
+    loop_monitor_start(&observed->monitor, &observed->loop, observed->recording);
+    observed_loop_turn(observed, 1);
+}
+
+static void on_monitor_closed(void *data)
+{
+    bool *is_closed = data;
+    assert_false(*is_closed);
+    *is_closed = true;
+}
+
+void observed_loop_close(struct observed_loop *observed)
+{
+    loop_monitor_stop(&observed->monitor, on_monitor_closed, &observed->is_closed);
+    assert_false(observed->is_closed);
+    assert_int_equal(uv_run(&observed->loop, UV_RUN_DEFAULT), 0);
+    assert_true(observed->is_closed);
+    assert_int_equal(uv_loop_close(&observed->loop), 0);
+    recordings_close(&observed->recordings);
+}
+
+void observed_loop_turn(struct observed_loop *observed, unsigned times)
+{
+    while (times-- > 0)
+        (void)uv_run(&observed->loop, UV_RUN_NOWAIT);
+}
+
+struct call {
+    uv_timer_t timer;
+    void (*function)(void *data);
+    void *data;
+    bool is_closed;
+};
+
+static void on_call_closed(uv_handle_t *timer)
+{
+    ((struct call *)timer->data)->is_closed = true;
+}
+
+static void on_call(uv_timer_t *timer)
+{
+    struct call *call = timer->data;
+    call->function(call->data);
+    uv_close((uv_handle_t *)timer, on_call_closed);
+}
+
+void observed_loop_call(struct observed_loop *observed, void (*function)(void *data), void *data)
+{
+    struct call call = {.function = function, .data = data};
+    uv_timer_init(&observed->loop, &call.timer);
+    call.timer.data = &call;
+    uv_timer_start(&call.timer, on_call, 0, 0);
+    while (!call.is_closed)
+        observed_loop_turn(observed, 1);
+}
