@@ -20,6 +20,9 @@
 #include "server/routes/routes.h"
 #include "server/systemd.h"
 
+/* Nobody waits for a member that was replaced, so it has time for clients that are slow to ask. */
+enum { DRAIN_GRACE_MS = 100, DRAIN_GRACE_MEMBER_MS = 1000 };
+
 struct app {
     struct options options;
     struct http_server http;
@@ -89,6 +92,7 @@ static struct http_limits limits_from(const struct options *options)
         .request_timeout_ms = options->request_timeout,
         .keep_alive_timeout_ms = options->keep_alive_timeout,
         .write_timeout_ms = options->write_timeout,
+        .drain_grace_ms = options->cluster > 0 ? DRAIN_GRACE_MEMBER_MS : DRAIN_GRACE_MS,
     };
 }
 

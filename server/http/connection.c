@@ -365,8 +365,8 @@ int http_connection_adopt(struct http_server *server, int fd)
 void http_connection_drain(struct http_connection *connection)
 {
     /* One that was busy a moment ago may have its next request under way: the early tick ends it.
-     */
-    if (connection->state == CONNECTION_IDLE && connection->since < connection->server->ticks)
+     * One tick may have passed since in no time; two mean that it was silent for a whole one. */
+    if (connection->state == CONNECTION_IDLE && connection->since + 1 < connection->server->ticks)
         http_connection_close(connection);
     else if (connection->state == CONNECTION_HANDLING && connection->exchange.streams)
         http_stream_drain(connection);

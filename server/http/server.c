@@ -14,7 +14,7 @@
 #include "server/http/connection.h"
 #include "server/http/listener.h"
 
-enum { TICK_MAX_MS = 1000, TICK_MIN_MS = 5, DRAIN_GRACE_MS = 100 };
+enum { TICK_MAX_MS = 1000, TICK_MIN_MS = 5 };
 
 /* An eighth of the shortest time-out: precise enough, and rare. */
 static unsigned tick_for(const struct http_limits *limits)
@@ -218,7 +218,7 @@ void http_server_drain(struct http_server *server, void (*on_closed)(void *data)
     uv_close((uv_handle_t *)&server->listener, on_handle_closed);
     for_each_connection(server, http_connection_drain);
     if (server->connections != NULL) /* an early tick, for those that seemed idle just now */
-        uv_timer_start(&server->clock, on_tick, DRAIN_GRACE_MS, server->tick_ms);
+        uv_timer_start(&server->clock, on_tick, server->limits.drain_grace_ms, server->tick_ms);
     http_server_settle(server);
 }
 
