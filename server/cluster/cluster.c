@@ -271,6 +271,15 @@ static void go_on_starting(struct cluster *cluster)
 
 /* ------------------------------------------------------------------ what members do */
 
+static void log_ready(const struct slot *slot, const struct child *child)
+{
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddNumberToObject(fields, "member", slot->number);
+    cJSON_AddNumberToObject(fields, "pid", child->process.pid);
+    log_event(LOG_INFO, "member_ready", fields, "member %u (pid %d) is ready", slot->number,
+              child->process.pid);
+}
+
 static void on_ready(struct child *child)
 {
     struct slot *slot = child->owner;
@@ -280,8 +289,7 @@ static void on_ready(struct child *child)
     else if (child == slot->successor)
         on_successor_ready(slot);
     else
-        log_event(LOG_INFO, "member_ready", NULL, "member %u (pid %d) is ready", slot->number,
-                  child->process.pid);
+        log_ready(slot, child);
     dealer_go_on(&cluster->dealer);
 }
 

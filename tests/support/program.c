@@ -1,0 +1,189 @@
+/* program.c – see program.h. */
+#include "tests/support/program.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/support/harness.h"
+
+enum { ARGUMENTS_MAX = 24, FIRST_PASSED_FD = 3 };
+
+/* ------------------------------------------------------------------ the program */
+
+static void program_path(char *path, size_t size)
+{
+    harness_kernel_program(path, size);
+    snprintf(strrchr(path, '/'), size - strlen(path), "/offloop");
+}
+
+static void pass_listener(int listener)
+{
+    char pid[16];
+    dup2(listener, FIRST_PASSED_FD);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", "1", 1);
+}
+
+static struct program run(int listener, const char *path, char **arguments)
+{
+    int ends[2];
+    fflush(stdout);
+    assert_int_equal(pipe(ends), 0);
+    struct program program = {.pid = fork()};
+    assert_true(program.pid >= 0);
+    if (program.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        if (listener >= 0)
+            pass_listener(listener);
+        execv(path, arguments);
+        _exit(127);
+    }
+    close(ends[1]);
+    program.log = fdopen(ends[0], "r");
+    assert_non_null(program.log);
+    return program;
+}
+
+struct program program_start(int listener, ...)
+{
+    char path[4096];
+    char *arguments[ARGUMENTS_MAX] = {path, (char[]){"--port=0"}, (char[]){"--slow-io=timer"}};
+    int count = 3;
+    va_list list;
+    va_start(list, listener);
+    while (count < ARGUMENTS_MAX - 1 && (arguments[count] = va_arg(list, char *)) != NULL)
+        count++;
+    va_end(list);
+    program_path(path, sizeof path);
+    return run(listener, path, arguments);
+}
+
+long number_in(const char *text, const char *name)
+{
+    char label[64];
+    int length = snprintf(label, sizeof label, "\"%s\":", name);
+    const char *found = strstr(text, label);
+    return found != NULL ? strtol(found + length, NULL, 10) : -1;
+}
+
+pid_t pid_in(const char *text)
+{
+    long pid = number_in(text, "pid");
+    assert_true(pid > 1);
+    return (pid_t)pid;
+}
+
+void signal_one(pid_t pid, int number)
+{
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, number), 0);
+}
+
+bool program_await(struct program *program, const char *event)
+{
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "\"event\":\"%s\"", event);
+    while (fgets(program->line, sizeof program->line, program->log) != NULL) {
+        if (number_in(program->line, "port") >= 0)
+            program->port = (unsigned)number_in(program->line, "port");
+        if (strstr(program->line, wanted) != NULL)
+            return true;
+    }
+    return false;
+}
+
+unsigned program_await_silence(struct program *program)
+{
+    unsigned lines = 0;
+    while (fgets(program->line, sizeof program->line, program->log) != NULL)
+        lines++;
+    return lines;
+}
+
+int program_end(struct program *program)
+{
+    int status = 0;
+    assert_int_equal(waitpid(program->pid, &status, 0), program->pid);
+    fclose(program->log);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ------------------------------------------------------------------ its clients */
+
+int peer_connect(unsigned port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(peer >= 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+    return peer;
+}
+
+void peer_get(int peer, const char *target)
+{
+    assert_true(dprintf(peer, "GET %s HTTP/1.1\r\nHost: test\r\n\r\n", target) > 0);
+}
+
+/* Where the answer ends, once its head is there; else NULL. */
+static const char *end_of(const char *text)
+{
+    static const char field[] = "\r\nContent-Length: ";
+    const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, field);
+    return end != NULL && length != NULL ? end + 4 + atoi(length + sizeof field - 1) : NULL;
+}
+
+const char *peer_answer(int peer)
+{
+    static char text[16384];
+    size_t length = 0;
+    text[0] = '\0';
+    while (end_of(text) == NULL || text + length < end_of(text)) {
+        ssize_t got = recv(peer, text + length, sizeof text - 1 - length, 0);
+        if (got <= 0)
+            return NULL;
+        length += (size_t)got;
+        text[length] = '\0';
+    }
+    return text;
+}
+
+const char *peer_ask(int peer, const char *target)
+{
+    peer_get(peer, target);
+    const char *answer = peer_answer(peer);
+    assert_non_null(answer);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    return answer;
+}
+
+const char *peer_ask_once(unsigned port, const char *target)
+{
+    int peer = peer_connect(port);
+    const char *answer = peer_ask(peer, target);
+    close(peer);
+    return answer;
+}
+
+bool peer_has_answer(int peer)
+{
+    struct pollfd wait = {.fd = peer, .events = POLLIN};
+    return poll(&wait, 1, 0) == 1;
+}
