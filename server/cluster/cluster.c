@@ -29,6 +29,8 @@
 
 enum { PATIENCE_MARGIN_MS = 2000, SIGNALS = 3 };
 
+#define NOT_SPAWNED "cannot be spawned: "
+
 enum phase { STARTING, SERVING, ENDING };
 
 struct cluster {
@@ -154,13 +156,13 @@ static void begin_end(struct cluster *cluster, int status)
 /* ------------------------------------------------------------------ the rolling restart */
 
 /* The old ones go on, as long as they live. */
-static void give_up_renewing(struct cluster *cluster, const char *why)
+static void give_up_renewing(struct cluster *cluster, const char *what, const char *why)
 {
     struct slot *slot = cluster->renewing;
     cluster->renewing = NULL;
     cluster->again = false;
-    log_event(LOG_ERROR, "restart_failed", NULL, "the members go on: the new member %u %s",
-              slot->number, why);
+    log_event(LOG_ERROR, "restart_failed", NULL, "the members go on: the new member %u %s%s",
+              slot->number, what, why);
     if (slot->current == NULL)
         slot_rest(slot);
 }
@@ -180,7 +182,7 @@ static void renew_from(struct cluster *cluster, struct slot *slot)
     }
     int rc = slot_renew(slot);
     if (rc != 0)
-        give_up_renewing(cluster, uv_strerror(rc));
+        give_up_renewing(cluster, NOT_SPAWNED, uv_strerror(rc));
 }
 
 static void on_successor_ready(struct slot *slot)
@@ -235,10 +237,12 @@ static void tell_ready(struct cluster *cluster)
         uv_timer_start(&cluster->watchdog, on_watchdog, interval_ms, interval_ms);
 }
 
-static void fail_start(struct cluster *cluster, const struct slot *slot, const char *why)
+static void fail_start(struct cluster *cluster, const struct slot *slot, const char *what,
+                       const char *why)
 {
     if (why != NULL)
-        log_event(LOG_ERROR, "start_failed", NULL, "cannot start: member %u %s", slot->number, why);
+        log_event(LOG_ERROR, "start_failed", NULL, "cannot start: member %u %s%s", slot->number,
+                  what, why);
     begin_end(cluster, EXIT_FAILURE);
 }
 
@@ -249,7 +253,7 @@ static void fill_from(struct cluster *cluster, unsigned first, unsigned end)
     for (unsigned i = first; rc == 0 && i < end; i++) {
         rc = slot_fill(&cluster->slots[i]);
         if (rc != 0)
-            fail_start(cluster, &cluster->slots[i], uv_strerror(rc));
+            fail_start(cluster, &cluster->slots[i], NOT_SPAWNED, uv_strerror(rc));
     }
 }
 
@@ -308,7 +312,7 @@ static void on_died(struct cluster *cluster, struct slot *slot, const struct chi
                     int64_t status, const char *how)
 {
     if (cluster->phase == STARTING && child->ready_ms == 0)
-        fail_start(cluster, slot, status == EXIT_FAILURE ? NULL : how);
+        fail_start(cluster, slot, "", status == EXIT_FAILURE ? NULL : how);
     else
         slot_refill(slot, child, how);
 }
@@ -325,7 +329,7 @@ static void on_end(struct child *child, int64_t status, const char *how)
     else if (place == SLOT_CURRENT)
         on_died(cluster, slot, child, status, how);
     else if (place == SLOT_SUCCESSOR)
-        give_up_renewing(cluster, how);
+        give_up_renewing(cluster, "", how);
     else
         renew_from(cluster, slot + 1);
     dealer_go_on(&cluster->dealer);

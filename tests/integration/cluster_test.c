@@ -265,10 +265,10 @@ static void test_a_member_that_was_told_to_end_is_replaced(void **state)
     peer_get(peer, "/slow?ms=50");
     signal_one(pids[0], SIGTERM);
     assert_non_null(strstr(peer_answer(peer), "\"route\":\"/slow\""));
+    close(peer);
     assert_true(program_await(&program, "member_died"));
     assert_non_null(strstr(program.line, "ended with status 0"));
     assert_true(program_await(&program, "member_ready"));
-    close(peer);
     end(&program);
 }
 

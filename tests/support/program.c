@@ -2,6 +2,7 @@
 #include "tests/support/program.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -23,7 +24,7 @@ enum { ARGUMENTS_MAX = 24, FIRST_PASSED_FD = 3 };
 
 /* ------------------------------------------------------------------ the program */
 
-static void program_path(char *path, size_t size)
+void program_path(char *path, size_t size)
 {
     harness_kernel_program(path, size);
     snprintf(strrchr(path, '/'), size - strlen(path), "/offloop");
@@ -33,6 +34,7 @@ static void pass_listener(int listener)
 {
     char pid[16];
     dup2(listener, FIRST_PASSED_FD);
+    fcntl(FIRST_PASSED_FD, F_SETFD, 0); /* dup2 leaves it alone if it was that one already */
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     setenv("LISTEN_PID", pid, 1);
     setenv("LISTEN_FDS", "1", 1);
@@ -61,18 +63,34 @@ static struct program run(int listener, const char *path, char **arguments)
     return program;
 }
 
+static struct program run_with(const char *path, int listener, va_list list)
+{
+    char *arguments[ARGUMENTS_MAX] = {(char[]){"offloop"}, (char[]){"--port=0"},
+                                      (char[]){"--slow-io=timer"}};
+    int count = 3;
+    while (count < ARGUMENTS_MAX - 1 && (arguments[count] = va_arg(list, char *)) != NULL)
+        count++;
+    return run(listener, path, arguments);
+}
+
 struct program program_start(int listener, ...)
 {
     char path[4096];
-    char *arguments[ARGUMENTS_MAX] = {path, (char[]){"--port=0"}, (char[]){"--slow-io=timer"}};
-    int count = 3;
     va_list list;
-    va_start(list, listener);
-    while (count < ARGUMENTS_MAX - 1 && (arguments[count] = va_arg(list, char *)) != NULL)
-        count++;
-    va_end(list);
     program_path(path, sizeof path);
-    return run(listener, path, arguments);
+    va_start(list, listener);
+    struct program program = run_with(path, listener, list);
+    va_end(list);
+    return program;
+}
+
+struct program program_start_at(const char *path, ...)
+{
+    va_list list;
+    va_start(list, path);
+    struct program program = run_with(path, -1, list);
+    va_end(list);
+    return program;
 }
 
 long number_in(const char *text, const char *name)

@@ -23,6 +23,12 @@ struct program {
  * `listener` is passed to it as by a service manager, unless it is -1. */
 struct program program_start(int listener, ...) __attribute__((sentinel));
 
+/* The same with the program at `path`. */
+struct program program_start_at(const char *path, ...) __attribute__((sentinel));
+
+/* Where build/offloop is. */
+void program_path(char *path, size_t size);
+
 /* Reads its log up to the line of this event. Returns false if there is none. */
 bool program_await(struct program *program, const char *event);
 

@@ -71,6 +71,8 @@ static void test_defaults(void **state)
     assert_true(options->workers >= 1);
     assert_false(options->worker_per_request);
     assert_null(options->database);
+    assert_int_equal(options->cluster, 0);
+    assert_string_equal(options->cluster_sched, "rr"); /* Node's, too */
     assert_int_equal(options->max_header_size, 16384); /* these are Node's */
     assert_int_equal(options->headers_timeout, 60000);
     assert_int_equal(options->request_timeout, 300000);
@@ -142,6 +144,9 @@ static void test_numbers_have_bounds(void **state)
     assert_wrong(&outcome, "--workers must be an integer from 1 to 1024; got \"0\"");
     outcome = parse("--max-queue=", NULL);
     assert_wrong(&outcome, "--max-queue must be an integer from 0 to 1000000; got \"\"");
+    outcome = parse("--cluster=65", NULL);
+    assert_wrong(&outcome, "--cluster must be an integer from 0 to 64; got \"65\"");
+    assert_int_equal(parse("--cluster=64", NULL).options.cluster, 64);
     assert_int_equal(parse("--max-queue=0", NULL).options.max_queue, 0);
     assert_int_equal(parse("--max-queue=1000000", NULL).options.max_queue, 1000000);
 }
@@ -154,6 +159,14 @@ static void test_names_have_choices(void **state)
     snprintf(sentence, sizeof sentence, "--offload must be one of %s; got \"cloud\"",
              strategy_names());
     assert_wrong(&outcome, sentence);
+    outcome = parse("--cluster-sched=n", NULL);
+    assert_wrong(&outcome, "--cluster-sched must be one of none, rr; got \"n\"");
+    outcome = parse("--cluster-sched=none|rr", NULL);
+    assert_wrong(&outcome, "--cluster-sched must be one of none, rr; got \"none|rr\"");
+    outcome = parse("--cluster-sched=", NULL);
+    assert_wrong(&outcome, "--cluster-sched must be one of none, rr; got \"\"");
+    assert_string_equal(parse("--cluster-sched=none", NULL).options.cluster_sched, "none");
+    assert_string_equal(parse("--cluster-sched", "rr", NULL).options.cluster_sched, "rr");
     outcome = parse("--slow-io=snail", NULL);
     assert_wrong(&outcome, "--slow-io must be one of sqlite, timer; got \"snail\"");
 }
@@ -207,10 +220,19 @@ static void test_help_and_version(void **state)
 static void test_the_help_names_what_there_is(void **state)
 {
     static const char *const words[] = {
-        "-p, --port=N",       "(default: 8080) [PORT]", "--worker-per-request ",
-        "--drain-timeout=MS", "none        on",         "threadpool  on",
-        "worker      on",     "sqlite      a",          "timer       a",
-        "-h, --help",         "-V, --version",          "[UV_THREADPOOL_SIZE]",
+        "-p, --port=N",
+        "(default: 8080) [PORT]",
+        "--worker-per-request ",
+        "--drain-timeout=MS",
+        "none        on",
+        "threadpool  on",
+        "worker      on",
+        "sqlite      a",
+        "timer       a",
+        "--cluster-sched=none|rr",
+        "-h, --help",
+        "-V, --version",
+        "[UV_THREADPOOL_SIZE]",
     };
     (void)state;
     char *text = options_help();

@@ -1,0 +1,305 @@
+/* cluster_life_test.c – how a cluster begins, is restarted and ends: by signals, by its parent's
+ * death, by what makes it impossible; and what a service manager hears. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/support/harness.h"
+#include "tests/support/program.h"
+#include "tests/support/temporary.h"
+
+static char rr[] = "--cluster-sched=rr", none[] = "--cluster-sched=none";
+
+static struct program start(void **state)
+{
+    struct program program = program_start(-1, "--cluster=3", *state, "--workers=1", NULL);
+    assert_true(program_await(&program, "listening"));
+    return program;
+}
+
+static void end(struct program *program)
+{
+    signal_one(program->pid, SIGTERM);
+    assert_true(program_await(program, "stopped"));
+    assert_int_equal(program_end(program), 0);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void check_drains_on(void **state, int number)
+{
+    struct program program = start(state);
+    int peer = peer_connect(program.port);
+    peer_ask(peer, "/fast");
+    peer_get(peer, "/heavy?kernel=sleep&n=100&offload=worker");
+    signal_one(program.pid, number);
+    assert_true(program_await(&program, "draining"));
+    const char *answer = peer_answer(peer);
+    assert_non_null(answer);
+    assert_non_null(strstr(answer, "\"slept_ms\":100"));
+    assert_non_null(strstr(answer, "\r\nConnection: close\r\n"));
+    close(peer);
+    assert_true(program_await(&program, "stopped"));
+    assert_int_equal(program_await_silence(&program), 0);
+    assert_int_equal(program_end(&program), 0);
+}
+
+static void test_a_signal_drains(void **state)
+{
+    check_drains_on(state, SIGTERM);
+    check_drains_on(state, SIGINT);
+}
+
+static void test_the_second_signal_ends_all_at_once(void **state)
+{
+    struct program program = start(state);
+    int peer = peer_connect(program.port);
+    peer_ask(peer, "/fast");
+    peer_get(peer, "/heavy?kernel=sleep&n=60000&offload=none");
+    signal_one(program.pid, SIGTERM);
+    assert_true(program_await(&program, "draining"));
+    signal_one(program.pid, SIGINT);
+    program_await_silence(&program); /* the members had the log open, too */
+    assert_int_equal(program_end(&program), 128 + SIGINT);
+    assert_null(peer_answer(peer));
+    close(peer);
+}
+
+/* Nobody is left to tell them; and what they owe, they answer. */
+static void test_members_end_with_a_parent_that_was_killed(void **state)
+{
+    struct program program = start(state);
+    int peer = peer_connect(program.port);
+    peer_ask(peer, "/fast");
+    peer_get(peer, "/heavy?kernel=sleep&n=100&offload=worker");
+    signal_one(program.pid, SIGKILL);
+    assert_true(program_await(&program, "parent_gone"));
+    assert_non_null(strstr(peer_answer(peer), "\"slept_ms\":100"));
+    close(peer);
+    program_await_silence(&program);
+    assert_int_equal(program_end(&program), 128 + SIGKILL);
+}
+
+/* One that hangs cannot hold the others up for ever. */
+static void test_a_member_that_does_not_drain_is_killed(void **state)
+{
+    struct program program = program_start(-1, "--cluster=2", *state, "--drain-timeout=1", NULL);
+    assert_true(program_await(&program, "listening"));
+    signal_one(pid_in(peer_ask_once(program.port, "/healthz")), SIGSTOP);
+    signal_one(program.pid, SIGTERM);
+    assert_true(program_await(&program, "member_killed"));
+    assert_true(program_await(&program, "stopped"));
+    assert_int_equal(program_end(&program), 0);
+}
+
+/* ------------------------------------------------------------------ a beginning that fails */
+
+/* The program in a folder of its own, where it can be removed and replaced. */
+struct copy {
+    char folder[128], path[160];
+};
+
+static struct copy copy_program(void)
+{
+    struct copy copy;
+    char program[4096], command[4400];
+    temporary_folder(copy.folder, sizeof copy.folder);
+    snprintf(copy.path, sizeof copy.path, "%s/offloop", copy.folder);
+    program_path(program, sizeof program);
+    snprintf(command, sizeof command, "cp '%s' '%s'", program, copy.path);
+    assert_int_equal(system(command), 0);
+    return copy;
+}
+
+/* Puts a script there. */
+static void write_script(const char *path, const char *text)
+{
+    unlink(path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "#!/bin/sh\n%s\n", text) > 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0700), 0);
+}
+
+/* Linux calls the path of a program that was removed "/path (deleted)". There the parent finds what
+ * the test has put there for the members, or nothing. */
+static void check_start_fails(void **state, const char *script, const char *words)
+{
+    struct copy copy = copy_program();
+    char deleted[180], opened[40];
+    int fd = open(copy.path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    unlink(copy.path);
+    snprintf(deleted, sizeof deleted, "%s (deleted)", copy.path);
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    if (script != NULL)
+        write_script(deleted, script);
+    struct program program = program_start_at(opened, "--cluster=3", *state, NULL);
+    assert_int_equal(program_await_silence(&program), 1);
+    assert_non_null(strstr(program.line, words));
+    assert_int_equal(program_end(&program), 1);
+    close(fd);
+    temporary_folder_remove(copy.folder);
+}
+
+static void test_members_that_cannot_start(void **state)
+{
+    check_start_fails(state, NULL, "cannot start: member 1 cannot be spawned: no such file");
+    check_start_fails(state, "exit 3", "cannot start: member 1 ended with status 3");
+    check_start_fails(state, "kill -9 $$", "cannot start: member 1 died of signal 9 (Killed)");
+    check_start_fails(state, "echo it has said why >&2; exit 1", "it has said why");
+}
+
+/* The first one starts, the others do not: it does not stay behind. */
+static void test_only_the_first_member_can_start(void **state)
+{
+    char script[4200], program[4096];
+    program_path(program, sizeof program);
+    snprintf(script, sizeof script, "[ $OFFLOOP_MEMBER = 1 ] || exit 3; exec '%s' \"$@\"", program);
+    check_start_fails(state, script, "ended with status 3");
+}
+
+static void test_the_port_is_taken(void **state)
+{
+    struct program first = start(state);
+    char port[32];
+    snprintf(port, sizeof port, "--port=%u", first.port);
+    struct program second = program_start(-1, "--cluster=2", *state, port, NULL);
+    assert_int_equal(program_await_silence(&second), 1);
+    assert_non_null(strstr(second.line, "\"event\":\"listen_failed\""));
+    assert_non_null(strstr(second.line, "address already in use"));
+    assert_int_equal(program_end(&second), 1);
+    peer_ask_once(first.port, "/fast");
+    end(&first);
+}
+
+/* ------------------------------------------------------------------ the rolling restart */
+
+static void test_a_hangup_replaces_every_member(void **state)
+{
+    struct program program = start(state);
+    int peer = peer_connect(program.port);
+    pid_t before = pid_in(peer_ask(peer, "/healthz"));
+    peer_get(peer, "/slow?ms=50");
+    signal_one(program.pid, SIGHUP);
+    const char *answer = peer_answer(peer);
+    assert_non_null(answer);
+    assert_int_equal(pid_in(answer), before);
+    close(peer);
+    assert_true(program_await(&program, "restarted"));
+    assert_int_equal(kill(before, 0), -1);
+    assert_int_equal(errno, ESRCH);
+    assert_int_not_equal(pid_in(peer_ask_once(program.port, "/healthz")), before);
+    end(&program);
+}
+
+/* What is installed by then does not work: those that run go on. */
+static void test_a_restart_that_fails_changes_nothing(void **state)
+{
+    struct copy copy = copy_program();
+    struct program program = program_start_at(copy.path, "--cluster=2", *state, NULL);
+    assert_true(program_await(&program, "listening"));
+    int peer = peer_connect(program.port);
+    pid_t before = pid_in(peer_ask(peer, "/healthz"));
+    write_script(copy.path, "exit 3");
+    signal_one(program.pid, SIGHUP);
+    assert_true(program_await(&program, "restart_failed"));
+    assert_non_null(strstr(program.line, "the new member 1 ended with status 3"));
+    unlink(copy.path);
+    signal_one(program.pid, SIGHUP);
+    assert_true(program_await(&program, "restart_failed"));
+    assert_non_null(strstr(program.line, "the new member 1 cannot be spawned"));
+    assert_int_equal(pid_in(peer_ask(peer, "/healthz")), before);
+    close(peer);
+    end(&program);
+    temporary_folder_remove(copy.folder);
+}
+
+/* ------------------------------------------------------------------ the service manager */
+
+/* A socket of our own, as a manager makes it; all members share it. */
+static void test_a_socket_that_was_passed(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 100), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    struct program program = program_start(listener, "--cluster=2", *state, NULL);
+    assert_true(program_await(&program, "listening"));
+    assert_int_equal(program.port, ntohs(address.sin_port));
+    for (int i = 0; i < 10; i++)
+        assert_true(number_in(peer_ask_once(program.port, "/healthz"), "member") >= 1);
+    end(&program);
+    close(listener);
+}
+
+static void expect_notification(int manager, const char *expected)
+{
+    char text[64] = "";
+    ssize_t length = recv(manager, text, sizeof text - 1, 0);
+    assert_true(length > 0);
+    assert_string_equal(text, expected);
+}
+
+/* The manager hears of the cluster, and not of its members. */
+static void test_the_parent_notifies_and_no_member_does(void **state)
+{
+    char folder[128];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    temporary_folder(folder, sizeof folder);
+    assert_true(strlen(folder) < sizeof address.sun_path - 8);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/notify", folder);
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(manager, (struct sockaddr *)&address, sizeof address), 0);
+    setenv("NOTIFY_SOCKET", address.sun_path, 1);
+    struct program program = start(state);
+    unsetenv("NOTIFY_SOCKET");
+    expect_notification(manager, "READY=1");
+    end(&program);
+    expect_notification(manager, "STOPPING=1");
+    assert_int_equal(recv(manager, address.sun_path, 1, MSG_DONTWAIT), -1);
+    close(manager);
+    temporary_folder_remove(folder);
+}
+
+#define BOTH(test)                            \
+    {#test "_rr", test, NULL, NULL, rr},      \
+    {                                         \
+#test "_none", test, NULL, NULL, none \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_a_signal_drains),
+        BOTH(test_the_second_signal_ends_all_at_once),
+        BOTH(test_members_end_with_a_parent_that_was_killed),
+        BOTH(test_a_member_that_does_not_drain_is_killed),
+        BOTH(test_members_that_cannot_start),
+        BOTH(test_only_the_first_member_can_start),
+        BOTH(test_the_port_is_taken),
+        BOTH(test_a_hangup_replaces_every_member),
+        BOTH(test_a_restart_that_fails_changes_nothing),
+        BOTH(test_a_socket_that_was_passed),
+        BOTH(test_the_parent_notifies_and_no_member_does),
+    };
+    harness_prepare_process();
+    return cmocka_run_group_tests_name("cluster_life", tests, NULL, NULL);
+}
