@@ -6,6 +6,9 @@ BENCH_PROGRAMS := $(addprefix $(BUILD)/bench-,limit load meter plain)
 $(BENCH_PROGRAMS): $(BUILD)/bench-%: $(BUILD)/loadtest/bench/%.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
+$(BUILD)/bench-handover: $(BUILD)/loadtest/bench/handover.o $(SERVER_OBJ) $(KERNEL_OBJ)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
+
 $(BUILD)/bench-requests: $(BUILD)/tests/bench/requests.o $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
 
@@ -15,7 +18,7 @@ bench:
 	@$(MAKE) --no-print-directory all bench-programs
 	@BUILD=$(BUILD) loadtest/bench/run
 
-bench-programs: $(BENCH_PROGRAMS)
+bench-programs: $(BENCH_PROGRAMS) $(BUILD)/bench-handover
 
 instructions:
 	@.ci/deps build instructions

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # settings, pid_of, port_of: set elsewhere
-# extras.sh – what is not requests per second: memory, the start, system calls, growth.
+# extras.sh – what is not requests per second: memory, the start, system calls, growth, kernels, hand-over.
 
 IDLE_CONNECTIONS=10000
 
@@ -149,4 +149,15 @@ measure_kernels() {
         timed mandelbrot "$BUILD/offloop-kernel" mandelbrot --n=1024 --iterations=500
         timed mandelbrot-one-step "$BUILD/offloop-kernel" mandelbrot --n=1024 --iterations=500 --steps=10000000000
     done
+}
+
+# ------------------------------------------------------------------ hand-over
+
+# On both cores, for the loop and the lane; at the default of --offload-nice.
+measure_handover() {
+    local counts
+    read -ra counts <<<"$HANDOVER"
+    progress "hand-over of jobs to idle lanes, ${counts[0]} rounds of ${counts[1]}"
+    taskset -c "$SERVER_CORE,$LOAD_CORE" "$BUILD/bench-handover" "${counts[@]}" 19 >"$OUT/handover.tsv" ||
+        fail "jobs could not be handed over"
 }

@@ -33,6 +33,11 @@ value_of() {
     [ ! -e "$OUT/$1.tsv" ] || awk -F'\t' -v name="$2" '$1 == name { print $2 }' "$OUT/$1.tsv" | median
 }
 
+# handed_over MODE COLUMN – the median over the rounds: 3 of their medians, 4 of their 90th percentiles, in µs.
+handed_over() {
+    [ ! -e "$OUT/handover.tsv" ] || awk -F'\t' -v mode="$1" -v c="$2" '$1 == mode { print $c }' "$OUT/handover.tsv" | median
+}
+
 calculate() {
     awk "BEGIN { printf \"$1\", $2 }"
 }
@@ -80,6 +85,8 @@ bars() {
     echo "primes in steps over one step|$(kernel_ratio primes-1000000000 primes-1000000000-one-step)|at most|1.01|"
     echo "mandelbrot over a plain loop|$(kernel_ratio mandelbrot mandelbrot-plain)|at most|1|"
     echo "mandelbrot in steps over one step|$(kernel_ratio mandelbrot mandelbrot-one-step)|at most|1.01|"
+    echo "a job to an idle worker|$(handed_over worker 3)|at most|30|µs"
+    echo "a job to a thread of its own|$(handed_over worker-per-request 3)|at most|150|µs"
 }
 
 # Adds a verdict to each bar: what|figure|relation|bar|unit|met, MISSED or not measured
@@ -152,6 +159,14 @@ kernel_rows() {
     done
 }
 
+handover_rows() {
+    local mode
+    echo "mode|median µs|90th percentile µs"
+    for mode in worker worker-per-request threadpool process; do
+        echo "\`$mode\`|$(handed_over "$mode" 3)|$(handed_over "$mode" 4)"
+    done
+}
+
 bar_rows() {
     echo "bar|measured|wanted|"
     judged_bars | awk -F'|' '{ printf "%s|%s%s|%s %s%s|%s\n", $1, $2 == "" ? "–" : $2, $5 == "" || $2 == "" ? "" : " " $5, $3 == "shown" ? "–" : $3, $4, $5 == "" ? "" : " " $5, $6 }'
@@ -170,6 +185,8 @@ print_tables() {
     growth_rows | table
     echo
     kernel_rows | table
+    echo
+    handover_rows | tr -d '`' | table
     echo
     bar_rows | table
 }
@@ -240,6 +257,13 @@ Milliseconds from exec to exit, \`offloop-kernel\` against \`primesieve -t1\` an
 (\`loadtest/bench/plain.c\`); *one-step* does not look for a cancellation.
 
 $(kernel_rows | sed 's/|$//' | markdown)
+
+## Hand-over
+
+Microseconds from \`offload_submit\` to the kernel's beginning on a lane that has nothing else to do, one job at a time with a pause
+behind it, so that lane and loop are asleep (\`bench-handover $HANDOVER 19\`: rounds, jobs in each, nice value).
+
+$(handover_rows | markdown)
 
 $(cat "$here/notes.md")
 END
