@@ -265,6 +265,8 @@ behind it, so that lane and loop are asleep (\`bench-handover $HANDOVER 19\`: ro
 
 $(handover_rows | markdown)
 
+$([ ! -e "$here/nice.md" ] || cat "$here/nice.md")
+
 $(cat "$here/notes.md")
 END
 }
