@@ -1,10 +1,10 @@
 /* worker.c – on threads of our own, as Node's worker_threads.
  *
  * Every worker has an event loop and a mailbox of its own, as a Node worker has; a message is a
- * pointer and a wake-up (uv_async_send). Jobs wait on the main loop's side and go to a worker only
+ * pointer and a ring of its bell. Jobs wait on the main loop's side and go to a worker only
  * when it is free, as in Piscina: so a waiting job can be withdrawn without a lock, and none stands
  * behind a long one while another worker is idle. Results come back by one queue for all workers
- * and one uv_async, which merges wake-ups: the queue is emptied at each.
+ * and one bell, which merges rings: the queue is emptied at each.
  *
  * With worker_per_request there is no pool: each job gets a new worker, which ends after it. That
  * is what tutorials show (`new Worker()` in the handler); what it costs is to be seen, not to be
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/offload/bell.h"
 #include "server/offload/priority.h"
 #include "server/offload/strategy.h"
 
@@ -27,7 +28,7 @@ struct worker {
     struct workers *pool;
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;               /* on the worker's loop: the mailbox is not empty */
+    struct bell wake;              /* on the worker's loop: the mailbox is not empty */
     _Atomic(struct job *) mailbox; /* at most one job */
     atomic_bool ends;              /* nothing more will come */
     struct lane lane;
@@ -35,8 +36,8 @@ struct worker {
 };
 
 struct workers {
-    uv_async_t results_came; /* on the main loop */
-    uv_mutex_t lock;         /* guards `results` */
+    struct bell results_came; /* on the main loop */
+    uv_mutex_t lock;          /* guards `results` */
     struct job_queue results;
     struct job_queue waiting; /* from here on the main loop's alone */
     struct worker *idle;
@@ -52,16 +53,16 @@ static void post_result(struct workers *pool, struct job *job)
     uv_mutex_lock(&pool->lock);
     job_queue_push(&pool->results, job);
     uv_mutex_unlock(&pool->lock);
-    uv_async_send(&pool->results_came);
+    bell_ring(&pool->results_came);
 }
 
-static void on_wake(uv_async_t *wake)
+static void on_wake(void *data)
 {
-    struct worker *worker = wake->data;
+    struct worker *worker = data;
     struct job *job = atomic_exchange(&worker->mailbox, NULL);
     bool ends = atomic_load(&worker->ends);
     if (ends)
-        uv_close((uv_handle_t *)wake, NULL);
+        bell_close(&worker->wake, NULL);
     if (job == NULL)
         return;
     job_run(job, worker->lane);
@@ -85,13 +86,14 @@ static void worker_send(struct worker *worker, struct job *job, bool last)
 {
     atomic_store(&worker->mailbox, job);
     atomic_store(&worker->ends, last);
-    uv_async_send(&worker->wake);
+    bell_ring(&worker->wake);
 }
 
 /* Waits until the worker has ended, which it does as soon as its mailbox is empty. */
 static void worker_free(struct worker *worker)
 {
     uv_thread_join(&worker->thread);
+    bell_free(&worker->wake);
     uv_loop_close(&worker->loop);
     free(worker);
 }
@@ -101,13 +103,15 @@ static int worker_prepare(struct worker *worker)
     int rc = uv_loop_init(&worker->loop);
     if (rc != 0)
         return rc;
-    rc = uv_async_init(&worker->loop, &worker->wake, on_wake);
-    worker->wake.data = worker;
-    if (rc == 0 && (rc = uv_thread_create(&worker->thread, worker_main, worker)) == 0)
-        return 0;
-    if (rc != 0 && uv_is_active((uv_handle_t *)&worker->wake))
-        uv_close((uv_handle_t *)&worker->wake, NULL);
-    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    rc = bell_init(&worker->wake, &worker->loop, on_wake, worker);
+    if (rc == 0) {
+        rc = uv_thread_create(&worker->thread, worker_main, worker);
+        if (rc == 0)
+            return 0;
+        bell_close(&worker->wake, NULL);
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+        bell_free(&worker->wake);
+    }
     uv_loop_close(&worker->loop);
     return rc;
 }
@@ -151,9 +155,9 @@ static void take_back(struct workers *pool, struct worker *worker)
     pool->idle = worker;
 }
 
-static void on_results(uv_async_t *async)
+static void on_results(void *data)
 {
-    struct workers *pool = async->data;
+    struct workers *pool = data;
     uv_mutex_lock(&pool->lock);
     struct job_queue results = pool->results;
     pool->results = (struct job_queue){NULL, NULL};
@@ -204,6 +208,7 @@ static unsigned worker_width(const void *lanes)
 static void on_results_closed(uv_handle_t *handle)
 {
     struct workers *pool = handle->data;
+    bell_free(&pool->results_came);
     uv_mutex_destroy(&pool->lock);
     free(pool);
 }
@@ -216,7 +221,7 @@ static void worker_stop(void *lanes)
         worker_send(worker, NULL, true);
         worker_free(worker);
     }
-    uv_close((uv_handle_t *)&pool->results_came, on_results_closed);
+    bell_close(&pool->results_came, on_results_closed);
 }
 
 /* All of them, or none. */
@@ -239,13 +244,12 @@ static int worker_start(uv_loop_t *loop, const struct offload_options *options, 
     if (pool == NULL)
         return UV_ENOMEM;
     int rc = uv_mutex_init(&pool->lock);
-    if (rc == 0 && (rc = uv_async_init(loop, &pool->results_came, on_results)) != 0)
+    if (rc == 0 && (rc = bell_init(&pool->results_came, loop, on_results, pool)) != 0)
         uv_mutex_destroy(&pool->lock);
     if (rc != 0) {
         free(pool);
         return rc;
     }
-    pool->results_came.data = pool;
     pool->per_request = options->worker_per_request;
     pool->nice_value = options->nice_value;
     /* One per request: the queue's bound is a bound for the threads, and nobody waits. */
