@@ -457,7 +457,7 @@ static void work_until_killed(struct recording *recording)
 {
     static struct trip trips[7];
     recording_begin(recording, 1, 0);
-    counter_set(&recording->connections, 5);
+    counter_set(&recording->http.connections_accepted, 5);
     counter_set(&recording->watch.blocked_since_ns, 99);
     for (size_t i = 0; i < 7; i++)
         trip_submit(&trips[i], recording, SUBJECT);
@@ -489,7 +489,7 @@ static void test_what_a_killed_predecessor_left_is_over(void **state)
     assert_idle(recording);
     assert_int_equal(counter_get(&recording->pid), getpid());
     assert_int_equal(counter_get(&recording->epoch_ns), 777);
-    assert_int_equal(counter_get(&recording->connections), 0);
+    assert_int_equal(counter_get(&recording->http.connections_closed), 5);
     assert_int_equal(counter_get(&recording->watch.blocked_since_ns), 0);
     assert_int_equal(counter_get(&work->outcomes[TRIP_SUCCEEDED]), 1);
     assert_int_equal(counter_get(&work->outcomes[TRIP_LOST]), 6);
