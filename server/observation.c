@@ -66,11 +66,16 @@ static bool is_wanted(const struct options *options)
     return options->observer != OBSERVER_OFF || options->shed_lag > 0;
 }
 
+/* A member of a cluster was lent one. */
 static int find_own(struct observation *observation, const struct options *options)
 {
-    (void)options;
-    int rc = recordings_init(&observation->recordings, 1);
-    observation->own = rc == 0 ? observation->recordings.table : NULL;
+    bool lent = options->cluster > 0 && member_number() > 0;
+    unsigned index = lent ? member_recording() : 0, count = lent ? 2 * options->cluster : 1;
+    if (index >= count)
+        return UV_EINVAL;
+    int rc = lent ? recordings_map(&observation->recordings, MEMBER_RECORDINGS_FD, count)
+                  : recordings_init(&observation->recordings, count);
+    observation->own = rc == 0 ? &observation->recordings.table[index] : NULL;
     return rc;
 }
 
@@ -150,6 +155,12 @@ int observation_prepare(struct observation *observation, const struct options *o
     if (rc == 0)
         counter_set(&observation->recordings.table[0].epoch_ns, observation->epoch_ns);
     return rc;
+}
+
+void observation_forget(struct observation *observation, unsigned index)
+{
+    if (observation->recordings.table != NULL)
+        recording_end(&observation->recordings.table[index]);
 }
 
 static void log_observing(const struct observation *observation)

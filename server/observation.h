@@ -46,6 +46,9 @@ void observation_end(struct observation *observation);
 /* Makes the memory for a cluster, for its parent. Returns 0 or a negative UV_E… code. */
 int observation_prepare(struct observation *observation, const struct options *options);
 
+/* A member that wrote into recording `index` has ended, however it did. */
+void observation_forget(struct observation *observation, unsigned index);
+
 /* Shows the recordings of the server at `patient` ("127.0.0.1:8080"), unless that is switched off,
  * and logs where. Returns 0 or a negative UV_E… code. */
 int observation_show(struct observation *observation, const struct options *options,

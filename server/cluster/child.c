@@ -151,7 +151,7 @@ int child_deal_last(struct child *child, int connection)
 static bool is_for_members(const char *variable)
 {
     static const char *const others[] = {"NOTIFY_SOCKET=", "LISTEN_", "WATCHDOG_",
-                                         MEMBER_VARIABLE "="};
+                                         MEMBER_VARIABLE "=", MEMBER_RECORDING_VARIABLE "="};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strncmp(variable, others[i], strlen(others[i])) == 0)
             return false;
@@ -160,19 +160,20 @@ static bool is_for_members(const char *variable)
 }
 
 /* The environment for a member; the array is malloc'ed, the strings are not. */
-static char **environment_with(char *own)
+static char **environment_with(char own[2][40])
 {
     size_t count = 0, kept = 0;
     while (environ[count] != NULL)
         count++;
-    char **variables = malloc((count + 2) * sizeof *variables);
+    char **variables = malloc((count + 3) * sizeof *variables);
     if (variables == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++) {
         if (is_for_members(environ[i]))
             variables[kept++] = environ[i];
     }
-    variables[kept++] = own;
+    variables[kept++] = own[0];
+    variables[kept++] = own[1];
     variables[kept] = NULL;
     return variables;
 }
@@ -182,17 +183,19 @@ static uv_stdio_container_t inherit(int fd)
     return (uv_stdio_container_t){.flags = fd >= 0 ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
 }
 
-static int spawn(struct child *child, unsigned number, int channel, int listener)
+static int spawn(struct child *child, const struct child_identity *identity, int channel)
 {
     const struct child_plan *plan = child->plan;
-    char own[40];
-    snprintf(own, sizeof own, MEMBER_VARIABLE "=%u", number);
+    char own[2][40];
+    snprintf(own[0], sizeof own[0], MEMBER_VARIABLE "=%u", identity->number);
+    snprintf(own[1], sizeof own[1], MEMBER_RECORDING_VARIABLE "=%u", identity->recording);
     char **variables = environment_with(own);
     if (variables == NULL)
         return UV_ENOMEM;
     uv_stdio_container_t stdio[MEMBER_LISTENER_FD + 1] = {inherit(0), inherit(1), inherit(2)};
     stdio[MEMBER_CHANNEL_FD] = inherit(channel);
-    stdio[MEMBER_LISTENER_FD] = inherit(listener);
+    stdio[MEMBER_RECORDINGS_FD] = inherit(plan->recordings);
+    stdio[MEMBER_LISTENER_FD] = inherit(identity->listener);
     uv_process_options_t options = {.file = plan->program,
                                     .args = plan->arguments,
                                     .env = variables,
@@ -224,15 +227,17 @@ static struct child *child_new(const struct child_plan *plan, int channel, void 
     return child;
 }
 
-int child_spawn(struct child **child, const struct child_plan *plan, unsigned number, int listener,
-                void *owner)
+int child_spawn(struct child **child, const struct child_plan *plan,
+                const struct child_identity *identity, void *owner)
 {
     int ends[2];
     int rc = channel_pair(ends);
     if (rc != 0)
         return rc;
     struct child *made = child_new(plan, ends[0], owner);
-    rc = made != NULL ? spawn(made, number, ends[1], listener) : UV_ENOMEM;
+    if (made != NULL)
+        made->recording = identity->recording;
+    rc = made != NULL ? spawn(made, identity, ends[1]) : UV_ENOMEM;
     close(ends[1]);
     if (made == NULL)
         close(ends[0]);

@@ -30,12 +30,15 @@ struct child_plan {
     const char *program;
     char **arguments;
     unsigned patience_ms; /* after being told to drain it is killed */
+    unsigned members;     /* in the cluster */
+    int recordings;       /* memory for what they record, or -1 */
     const struct child_events *events;
 };
 
 struct child {
     const struct child_plan *plan;
     void *owner;
+    unsigned recording; /* the index of its recording */
     enum child_state state;
     uint64_t ready_ms; /* when it became ready, by the loop's clock; 0: it never did */
     int dealt;         /* the connection that it has not answered for, or -1 */
@@ -48,10 +51,16 @@ struct child {
     unsigned open_handles;
 };
 
-/* Starts member `number` (from 1). `listener` becomes its descriptor 5, unless it is -1; it stays
- * the caller's. Returns 0 or a negative UV_E… code. */
-int child_spawn(struct child **child, const struct child_plan *plan, unsigned number, int listener,
-                void *owner);
+/* Who a new member is. */
+struct child_identity {
+    unsigned number;    /* from 1 */
+    unsigned recording; /* the index of its recording */
+    int listener;       /* becomes its descriptor 5, unless it is -1; stays the caller's */
+};
+
+/* Starts a member. Returns 0 or a negative UV_E… code. */
+int child_spawn(struct child **child, const struct child_plan *plan,
+                const struct child_identity *identity, void *owner);
 
 /* Tells it to drain. More than once does no harm. */
 void child_drain(struct child *child);

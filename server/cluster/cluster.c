@@ -25,6 +25,7 @@
 #include "server/cluster/slot.h"
 #include "server/http/listener.h"
 #include "server/log.h"
+#include "server/observation.h"
 #include "server/systemd.h"
 
 enum { PATIENCE_MARGIN_MS = 2000, SIGNALS = 3 };
@@ -37,6 +38,7 @@ struct cluster {
     const struct options *options;
     uv_loop_t loop;
     struct child_plan plan;
+    struct observation observation;
     char program[PATH_MAX];
     int listener; /* the first slot's, or the dealer's */
     struct dealer dealer;
@@ -257,6 +259,15 @@ static void fill_from(struct cluster *cluster, unsigned first, unsigned end)
     }
 }
 
+/* An observer that was asked for and cannot be had ends the cluster: nobody shall look in vain. */
+static void show(struct cluster *cluster)
+{
+    char authority[80];
+    http_listener_authority(cluster->listener, authority, sizeof authority);
+    if (observation_show(&cluster->observation, cluster->options, authority) != 0)
+        begin_end(cluster, EXIT_FAILURE);
+}
+
 static void go_on_starting(struct cluster *cluster)
 {
     if (!cluster->filled) {
@@ -271,6 +282,7 @@ static void go_on_starting(struct cluster *cluster)
     cluster->phase = SERVING;
     log_listening(cluster);
     tell_ready(cluster);
+    show(cluster);
 }
 
 /* ------------------------------------------------------------------ what members do */
@@ -322,6 +334,7 @@ static void on_end(struct child *child, int64_t status, const char *how)
     struct slot *slot = child->owner;
     struct cluster *cluster = slot->cluster;
     enum slot_place place = slot_forget(slot, child);
+    observation_forget(&cluster->observation, child->recording);
     if (cluster->phase == ENDING && is_empty(cluster))
         finish(cluster);
     else if (cluster->phase == ENDING)
@@ -395,6 +408,8 @@ static void cluster_init(struct cluster *cluster, char **arguments)
         .program = cluster->program,
         .arguments = arguments,
         .patience_ms = cluster->options->drain_timeout + PATIENCE_MARGIN_MS,
+        .members = cluster->options->cluster,
+        .recordings = cluster->observation.recordings.fd,
         .events = &child_events,
     };
     for (unsigned i = 0; i < cluster->size; i++)
@@ -422,6 +437,8 @@ int cluster_run(const struct options *options, char **arguments,
     int rc = cluster == NULL ? UV_ENOMEM : uv_loop_init(&cluster->loop);
     if (rc == 0)
         rc = uv_exepath(cluster->program, &length);
+    if (rc == 0)
+        rc = observation_prepare(&cluster->observation, options);
     if (rc != 0) {
         log_event(LOG_ERROR, "start_failed", NULL, "cannot start: %s", uv_strerror(rc));
         free(cluster);
@@ -432,6 +449,7 @@ int cluster_run(const struct options *options, char **arguments,
     cluster_init(cluster, arguments);
     run(cluster);
     int status = cluster->status;
+    observation_close(&cluster->observation);
     uv_loop_close(&cluster->loop);
     free(cluster);
     return status;

@@ -10,14 +10,24 @@
 #include "server/cluster/channel.h"
 #include "server/log.h"
 
-unsigned member_number(void)
+static unsigned number_in(const char *variable)
 {
     char error[120];
     uint64_t number = 0;
-    const char *text = getenv(MEMBER_VARIABLE);
+    const char *text = getenv(variable);
     if (text != NULL)
-        (void)bounded_integer(MEMBER_VARIABLE, 1, 1000, text, &number, error, sizeof error);
+        (void)bounded_integer(variable, 0, 1000, text, &number, error, sizeof error);
     return (unsigned)number;
+}
+
+unsigned member_number(void)
+{
+    return number_in(MEMBER_VARIABLE);
+}
+
+unsigned member_recording(void)
+{
+    return number_in(MEMBER_RECORDING_VARIABLE);
 }
 
 static void on_end(struct member *member)

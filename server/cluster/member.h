@@ -3,20 +3,22 @@
  * A member is this program, started by its parent (child.c) with these descriptors:
  *
  *     3   its end of the channel (channel.h)
- *     4   left free
+ *     4   memory for its recording (observation.h), unless recording is switched off
  *     5   the listener of its slot; only where the kernel spreads the connections (sched none)
  *
- * and with its number in the environment. The end of the channel means: drain. The parent says it
- * so, and the kernel says it for a parent that was killed: no member outlives its cluster. */
+ * and with its number and that of its recording in the environment. The end of the channel means:
+ * drain. The parent says it so, and the kernel says it for a parent that was killed: no member
+ * outlives its cluster. */
 #ifndef OFFLOOP_CLUSTER_MEMBER_H
 #define OFFLOOP_CLUSTER_MEMBER_H
 
 #include <stdbool.h>
 #include <uv.h>
 
-enum { MEMBER_CHANNEL_FD = 3, MEMBER_LISTENER_FD = 5 };
+enum { MEMBER_CHANNEL_FD = 3, MEMBER_RECORDINGS_FD = 4, MEMBER_LISTENER_FD = 5 };
 
-#define MEMBER_VARIABLE "OFFLOOP_MEMBER"
+#define MEMBER_VARIABLE           "OFFLOOP_MEMBER"
+#define MEMBER_RECORDING_VARIABLE "OFFLOOP_RECORDING"
 
 /* What comes from the parent, on the loop's thread. */
 struct member_events {
@@ -38,6 +40,9 @@ struct member {
 
 /* This process's number in its cluster, from 1; 0 for a process that is in none. */
 unsigned member_number(void);
+
+/* The index of the recording that its parent has lent it. */
+unsigned member_recording(void);
 
 /* Listens to the parent. Returns 0 or a negative UV_E… code; then there is nothing to leave. */
 int member_join(struct member *member, uv_loop_t *loop, const struct member_events *events,

@@ -12,15 +12,35 @@ void slot_init(struct slot *slot, void *cluster, const struct child_plan *plan, 
     slot->rest.data = slot;
 }
 
+/* Two processes of a slot may live at a time, and each of them has one of the slot's two
+ * recordings.
+ */
+static unsigned free_recording(const struct slot *slot)
+{
+    const struct child *children[] = {slot->current, slot->successor, slot->leaving};
+    unsigned first = slot->number - 1, second = first + slot->plan->members;
+    for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
+        if (children[i] != NULL && children[i]->recording == first)
+            return second;
+    }
+    return first;
+}
+
+static int spawn(struct slot *slot, struct child **place)
+{
+    const struct child_identity identity = {slot->number, free_recording(slot), slot->listener};
+    return child_spawn(place, slot->plan, &identity, slot);
+}
+
 int slot_fill(struct slot *slot)
 {
-    return child_spawn(&slot->current, slot->plan, slot->number, slot->listener, slot);
+    return spawn(slot, &slot->current);
 }
 
 int slot_renew(struct slot *slot)
 {
     uv_timer_stop(&slot->rest);
-    return child_spawn(&slot->successor, slot->plan, slot->number, slot->listener, slot);
+    return spawn(slot, &slot->successor);
 }
 
 /* ------------------------------------------------------------------ after a death */

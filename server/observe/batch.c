@@ -302,8 +302,10 @@ char *batch_json(struct survey *survey, const struct verdict *verdict)
     add_ms(batch, "t", survey_ms(survey, survey->now_ns));
     add_count(batch, "missed", survey->missed);
     cJSON *members = cJSON_AddArrayToObject(batch, "members");
-    for (unsigned i = 0; i < survey->recordings->count; i++)
-        cJSON_AddItemToArray(members, describe_member(survey, &survey->members[i]));
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
+        if (survey->members[i].pid != 0)
+            cJSON_AddItemToArray(members, describe_member(survey, &survey->members[i]));
+    }
     add_records(batch, survey);
     add_verdict(batch, verdict);
     char *text = cJSON_PrintUnformatted(batch);

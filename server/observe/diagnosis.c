@@ -57,8 +57,8 @@ static const struct diagnosis_past *oldest(const struct diagnosis *diagnosis)
 static double busy_share(const struct survey_member *member, const struct diagnosis_past *past,
                          uint64_t window_ns)
 {
-    uint64_t busy_ns = member->busy_ns - past->busy_ns[member->number];
-    uint64_t idle_ns = member->idle_ns - past->idle_ns[member->number];
+    uint64_t busy_ns = member->busy_ns - past->busy_ns[member->index];
+    uint64_t idle_ns = member->idle_ns - past->idle_ns[member->index];
     uint64_t block_ns = member->blocked_ns < window_ns ? member->blocked_ns : window_ns;
     uint64_t all_ns = busy_ns + idle_ns + block_ns;
     return all_ns > 0 ? (double)(busy_ns + block_ns) / (double)all_ns : 0.0;
@@ -72,7 +72,7 @@ static struct survey_member *worst_member(const struct survey *survey,
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         struct survey_member *member = &survey->members[i];
         double share = busy_share(member, past, window_ns) + (member->blocked_ns > 0);
-        if (share > worst_share) {
+        if (member->pid != 0 && share > worst_share) {
             worst = member;
             worst_share = share;
         }
@@ -166,7 +166,7 @@ static struct verdict_work measure_work(const struct survey *survey,
         .name = names->works[index],
         .heavy = index < names->strategy_count,
         .in_pool = names->in_pool[index],
-        .lanes = names->lanes[index] * survey->recordings->count,
+        .lanes = names->lanes[index] * survey->present,
     };
     for (unsigned i = 0; i < survey->recordings->count; i++)
         add_work(&found, &survey->members[i].works[index]);
@@ -190,7 +190,7 @@ void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
         .works = works,
         .works_count = names_work_count(survey->names),
         .cores = uv_available_parallelism(),
-        .members = survey->recordings->count,
+        .members = survey->present,
     };
     for (size_t i = 0; i < found.works_count; i++) {
         works[i] = measure_work(survey, past, i);

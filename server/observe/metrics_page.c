@@ -11,21 +11,26 @@ static const uint64_t US = 1000, MS = 1000000, S = 1000000000;
 
 /* ------------------------------------------------------------------ labels */
 
-/* A member's number as text, for labels. */
+/* A member's number as text, for labels. The second recording of its place in a cluster, which
+ * every other process of a rolling restart writes, is "3b": its counters go on beside those of "3".
+ */
 struct member_label {
-    char text[12];
+    char text[16];
 };
 
 static struct member_label label_of(const struct survey_member *member)
 {
     struct member_label label;
-    snprintf(label.text, sizeof label.text, "%u", member->number);
+    snprintf(label.text, sizeof label.text, "%u%s", member->number,
+             member->number > 0 && member->index >= member->number ? "b" : "");
     return label;
 }
 
-#define FOR_EACH_MEMBER(page, member)                            \
-    for (struct survey_member *member = (page)->survey->members; \
-         member < (page)->survey->members + (page)->survey->recordings->count; member++)
+/* Those whose recording was ever written. */
+#define FOR_EACH_MEMBER(page, member)                                                    \
+    for (struct survey_member *member = (page)->survey->members;                         \
+         member < (page)->survey->members + (page)->survey->recordings->count; member++) \
+        if (counter_get(&member->recording->watch.sampled_ns) != 0)
 
 static double seconds(uint64_t ns)
 {
@@ -89,7 +94,7 @@ VALUE(start_time, (double)member->process.started_unix_ms / 1e3)
 VALUE(descriptors, (double)member->process.descriptors)
 VALUE(threads, (double)member->process.threads)
 VALUE(connections, (double)member->connections)
-VALUE(alive, member->alive ? 1.0 : 0.0)
+VALUE(alive, member->pid != 0 && member->alive ? 1.0 : 0.0)
 
 static const struct member_family member_families[] = {
     {"nodejs_eventloop_lag_seconds", EXPOSITION_GAUGE, "seconds", "How late the event loop is now.",

@@ -140,6 +140,8 @@ static void healthz_handler(struct http_exchange *exchange, void *context)
     cJSON *members = cJSON_AddArrayToObject(document, "members");
     for (unsigned i = 0; i < observer->survey.recordings->count; i++) {
         const struct survey_member *member = &observer->survey.members[i];
+        if (member->pid == 0)
+            continue;
         ill |= is_ill(observer, member);
         cJSON_AddItemToArray(members, describe_health(member));
     }

@@ -138,7 +138,9 @@ int report_write(FILE *out, struct survey *survey, const struct verdict *verdict
 {
     fprintf(out, "offloop %s\n\n", OFFLOOP_VERSION);
     write_verdict(out, verdict);
-    for (unsigned i = 0; i < survey->recordings->count; i++)
-        write_member(out, survey, &survey->members[i]);
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
+        if (survey->members[i].pid != 0)
+            write_member(out, survey, &survey->members[i]);
+    }
     return ferror(out) ? -EIO : 0;
 }

@@ -194,8 +194,11 @@ void survey_look(struct survey *survey)
     survey->looks++;
     survey->missed = 0;
     survey->record_count = 0;
-    for (unsigned i = 0; i < survey->recordings->count; i++)
+    survey->present = 0;
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
         look_at_member(survey, &survey->members[i]);
+        survey->present += survey->members[i].pid != 0;
+    }
 }
 
 void survey_glance(struct survey *survey)
@@ -205,11 +208,14 @@ void survey_glance(struct survey *survey)
         look_at_block(&survey->members[i], survey->now_ns);
 }
 
-static void member_init(struct survey_member *member, const struct recording *recording,
-                        unsigned number)
+static void member_init(struct survey_member *member, const struct recordings *recordings,
+                        unsigned index)
 {
+    const struct recording *recording = &recordings->table[index];
+    unsigned slots = recordings->count / 2;
     member->recording = recording;
-    member->number = number;
+    member->index = index;
+    member->number = slots > 0 ? index % slots + 1 : 0;
     member->looked_ns = trip_clock_ns();
     window_init(&member->lag, &recording->loop.lag);
     window_init(&member->waited, &recording->loop.waited);
@@ -234,7 +240,7 @@ int survey_init(struct survey *survey, const struct recordings *recordings,
     if (survey->members == NULL)
         return UV_ENOMEM;
     for (unsigned i = 0; i < recordings->count; i++)
-        member_init(&survey->members[i], &recordings->table[i], i);
+        member_init(&survey->members[i], recordings, i);
     return 0;
 }
 

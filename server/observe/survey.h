@@ -30,8 +30,9 @@ struct survey_outstanding {
 
 struct survey_member {
     const struct recording *recording;
-    unsigned number;
-    int pid;
+    unsigned index;  /* of the recording */
+    unsigned number; /* 0 for a server that is alone, from 1 in a cluster */
+    int pid;         /* 0: nobody writes there; not to be shown */
     bool alive;
 
     /* The loop. */
@@ -70,10 +71,12 @@ struct survey {
     uint64_t missed; /* records, in this look */
     size_t record_count;
     struct survey_record records[SURVEY_RECORDS]; /* new in this look */
-    struct survey_member *members;
+    struct survey_member *members;                /* one for each recording */
+    unsigned present;                             /* of them, those that have a process now */
 };
 
-/* Returns 0 or UV_ENOMEM. Names and recordings must outlive it. */
+/* One recording is that of a server that is alone; more are those of a cluster, two for each member
+ * (observation.h). Returns 0 or UV_ENOMEM. Names and recordings must outlive it. */
 int survey_init(struct survey *survey, const struct recordings *recordings,
                 const struct names *names, uint64_t epoch_ns);
 void survey_close(struct survey *survey);

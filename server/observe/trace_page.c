@@ -206,7 +206,8 @@ int trace_page_write(FILE *out, const struct survey *survey)
         chrome_trace_begin(&tracing->trace, out);
         for (unsigned i = 0; i < survey->recordings->count; i++) {
             tracing->member = &survey->members[i];
-            write_member(tracing);
+            if (tracing->member->pid != 0)
+                write_member(tracing);
         }
         rc = chrome_trace_end(&tracing->trace);
     }
