@@ -44,7 +44,7 @@ draw_blocks() {
             }
             END {
                 split("▁ ▂ ▃ ▄ ▅ ▆ ▇ █", block, " ")
-                printf "%-11s ", mode
+                printf "%-18s ", mode
                 for (i = 0; i < columns; i++) {
                     level = 1
                     for (limit = 300; level < 8 && worst[i] > limit; level++)
@@ -54,5 +54,5 @@ draw_blocks() {
                 print ""
             }' "$OUT/$mode-fast.csv"
     done
-    echo "            ◀ $(calm) s calm, then /heavy begins"
+    echo "                   ◀ $(calm) s calm, then /heavy begins"
 }

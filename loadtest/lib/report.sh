@@ -45,7 +45,7 @@ all_rows() {
 print_table() {
     all_rows | awk -F'|' '
         NR == 1 || $1 != last { if (NR > 1) print "" }
-        { printf "%-11s %-19s %-18s %10s %9s %9s %9s\n", $1 == last ? "" : $1, $2, $3, $4, $5, $6, $7
+        { printf "%-18s %-19s %-18s %10s %9s %9s %9s\n", $1 == last ? "" : $1, $2, $3, $4, $5, $6, $7
           last = $1 }'
 }
 
@@ -68,10 +68,16 @@ sentence() {
     median=$(value "$name-fast-probe.json" p50_ms)
     kernel=$(value "$name-heavy-wrk.txt" run_p50_ms)
     wrk_rate=$(value "$name-fast-wrk.txt" rate)
-    printf '%s: the kernels run %s, %s ms each; ' "$mode" "$(mode_place "$mode")" "$(ms "$kernel")"
+    printf '%s: the kernels run %s (Node: %s), %s ms each; ' "$mode" "$(mode_place "$mode")" \
+        "$(mode_in_node "$mode")" "$(ms "$kernel")"
     if ! verdict "$mode" >/dev/null; then
         printf 'this run does not show what that does to /fast (%s ms in the median, %s ms at worst).\n' \
             "$(ms "$median")" "$(ms "$worst")"
+    elif [[ $mode = cluster-* ]]; then
+        printf 'each holds up one member and everybody whose connection is there, and %s connections ask for ' \
+            "$HEAVY_CONNECTIONS"
+        printf 'them: half of the /fast requests waited more than %s ms, the worst %s ms (%.1f kernels).\n' \
+            "$(ms "$median")" "$(ms "$worst")" "$(awk "BEGIN { print $worst / $kernel }")"
     elif [ "$(mode_claim "$mode")" = blocks ]; then
         printf 'meanwhile nobody is served: half of the /fast requests waited more than %s ms, the ' \
             "$(ms "$median")"
@@ -132,7 +138,7 @@ print_json() {
         "$HEAVY_PATH" "$SLOW_MS" "$RATE"
     printf '"heavy_connections":%s,"cores":%s,"modes":[' "$HEAVY_CONNECTIONS" "$(getconf _NPROCESSORS_ONLN)"
     for mode in $MODES; do
-        printf '%s\n{"mode":"%s","shown":%s' "$comma" "$mode" "$(
+        printf '%s\n{"mode":"%s","in_node":"%s","shown":%s' "$comma" "$mode" "$(mode_in_node "$mode")" "$(
             verdict "$mode" >/dev/null && echo true || echo false)"
         local part
         for part in fast-probe.json fast-wrk.txt slow-probe.json slow-wrk.txt heavy-wrk.txt; do
