@@ -43,7 +43,7 @@ struct workers {
     struct worker *idle;
     bool per_request;
     unsigned size, nice_value;
-    unsigned born; /* workers so far, which numbers them */
+    bool numbers[LANE_NUMBER_MAX + 1]; /* taken by a worker that lives */
 };
 
 /* ------------------------------------------------------------------ on the worker's thread */
@@ -89,12 +89,32 @@ static void worker_send(struct worker *worker, struct job *job, bool last)
     bell_ring(&worker->wake);
 }
 
+/* The lowest number that is free: workers that come and go for each job share a few lanes, in which
+ * they can be drawn. Those above LANE_NUMBER_MAX share one name. */
+static unsigned take_number(struct workers *pool)
+{
+    unsigned number = 1;
+    while (number < LANE_NUMBER_MAX && pool->numbers[number])
+        number++;
+    if (pool->numbers[number])
+        return LANE_NUMBER_MAX + 1;
+    pool->numbers[number] = true;
+    return number;
+}
+
+static void give_number_back(struct workers *pool, unsigned number)
+{
+    if (number <= LANE_NUMBER_MAX)
+        pool->numbers[number] = false;
+}
+
 /* Waits until the worker has ended, which it does as soon as its mailbox is empty. */
 static void worker_free(struct worker *worker)
 {
     uv_thread_join(&worker->thread);
     bell_free(&worker->wake);
     uv_loop_close(&worker->loop);
+    give_number_back(worker->pool, worker->lane.number);
     free(worker);
 }
 
@@ -122,9 +142,10 @@ static int worker_new(struct workers *pool, struct worker **made)
     if (worker == NULL)
         return UV_ENOMEM;
     worker->pool = pool;
-    worker->lane = (struct lane){.kind = LANE_WORKER, .number = ++pool->born};
+    worker->lane = (struct lane){.kind = LANE_WORKER, .number = take_number(pool)};
     int rc = worker_prepare(worker);
     if (rc != 0) {
+        give_number_back(pool, worker->lane.number);
         free(worker);
         return rc;
     }

@@ -183,7 +183,7 @@ static void test_only_known_hosts(void **state)
         assert_int_equal(status_for(fixture, "GET /fast HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"),
                          200);
     }
-    assert_int_equal(fixture->server.counters.messages_refused, 2);
+    assert_int_equal(counter_get(&fixture->server.counters->messages_refused), 2);
     assert_int_equal(
         status_for(fixture, "GET http://evil.test/fast HTTP/1.1\r\nHost: localhost\r\n\r\n"), 421);
     assert_int_equal(

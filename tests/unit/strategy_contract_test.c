@@ -45,7 +45,7 @@ struct variant {
     bool slices;           /* other callbacks of the loop run while a job does */
     unsigned lanes;        /* jobs that run at the same time; 0: nobody counts them */
     enum lane_kind kind;   /* of its lanes */
-    unsigned lane_numbers; /* how many there may be; 0: they count on for ever */
+    unsigned lane_numbers; /* how many there may be */
 };
 
 /* A job, what its test expects of it, and what it does to others when it comes home. */
@@ -939,7 +939,7 @@ static struct variant variant_of(const struct strategy *strategy, bool per_reque
         variant.strategy = strategy;
         variant.per_request = per_request;
         if (per_request)
-            variant.lane_numbers = 0;
+            variant.lane_numbers = LANE_NUMBER_MAX + 1; /* free ones are taken again */
         if (strcmp(variant.name, strategy_name(strategy)) == 0)
             return variant;
     }
