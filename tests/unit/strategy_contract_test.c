@@ -699,33 +699,42 @@ static void assert_expired(const struct tracked *tracked)
     assert_true(job->trip.delivered_ns - job->trip.submitted_ns >= job->timeout_ms * 1000000u);
 }
 
-/* Even where the kernel holds the loop, so that no timer could ring. */
+/* Even where the kernel holds the loop, so that no timer could ring. On a machine that is busy
+ * elsewhere it may not get to run in time; another will. */
 static void test_a_running_job_ends_at_its_deadline(void **state)
 {
     struct bench *bench = bench_open(state);
-    struct tracked *tracked = submit_with_timeout(bench, 20);
-    run_until(bench, tracked);
-    assert_expired(tracked);
-    assert_true(tracked->job.trip.started_ns != 0);
+    struct tracked *tracked;
+    do {
+        tracked = submit_with_timeout(bench, 20);
+        run_until(bench, tracked);
+        assert_expired(tracked);
+    } while (tracked->job.trip.started_ns == 0);
     bench_close(bench);
 }
 
-static void test_a_waiting_job_ends_at_its_deadline(void **state)
+/* It stands behind jobs that last longer than it may wait, and in front of one that may wait for
+ * ever. Returns whether it waited all the time, as it must unless this thread was held up between
+ * two submissions, or the strategy gives every job a slice. */
+static bool wait_behind_others(struct bench *bench)
 {
-    struct bench *bench = bench_open_with(state, 2);
-    if (!queues(bench->variant)) {
-        bench_close(bench);
-        return;
-    }
     for (unsigned i = 0; i < bench->variant->lanes; i++)
         submit_with_timeout(bench, 60);
     struct tracked *waiting = submit_with_timeout(bench, 20);
     struct tracked *behind = submit_sized(bench, "primes", 10);
     run_until_all_are_home(bench);
     assert_expired(waiting);
-    if (!bench->variant->slices)
-        assert_int_equal(waiting->job.trip.started_ns, 0);
     assert_int_equal(behind->job.outcome, TRIP_SUCCEEDED);
+    return waiting->job.trip.started_ns == 0;
+}
+
+static void test_a_waiting_job_ends_at_its_deadline(void **state)
+{
+    struct bench *bench = bench_open_with(state, 2);
+    if (queues(bench->variant)) {
+        while (!wait_behind_others(bench) && !bench->variant->slices)
+            continue; /* JOBS_MAX ends it */
+    }
     bench_close(bench);
 }
 
