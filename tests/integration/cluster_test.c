@@ -158,25 +158,36 @@ static int connect_to(const struct program *program, pid_t pid)
     }
 }
 
-/* The kernel may pick the frozen one for all but some; the parent deals it one at most. */
+/* The kernel may pick the frozen one for all but some; the parent deals it two at most: one that it
+ * has let in before it froze, and one that it does not answer for. */
+static void others_answer(const struct program *program, bool dealt)
+{
+    struct pollfd peers[PEERS];
+    ask_with_many(program, peers);
+    await_answers(peers, dealt ? PEERS - 2 : 1, 0);
+    close_all(peers);
+}
+
 static void test_a_heavy_request_blocks_its_member_only(void **state)
 {
     struct program program = start(state);
-    struct pollfd peers[PEERS];
     int heavy = peer_connect(program.port);
     pid_t pid = pid_in(peer_ask(heavy, "/healthz"));
     int neighbour = connect_to(&program, pid);
     peer_get(heavy, "/heavy?kernel=sleep&n=60000&offload=none");
     peer_get(neighbour, "/fast");
-    ask_with_many(&program, peers);
-    await_answers(peers, deals(state) ? PEERS - 2 : 1, 0);
+    others_answer(&program, deals(state));
+    if (peer_has_answer(neighbour)) { /* in the turn of the loop in which the heavy one came */
+        assert_non_null(peer_answer(neighbour));
+        peer_get(neighbour, "/fast");
+        others_answer(&program, deals(state));
+    }
     assert_false(peer_has_answer(heavy));
     assert_false(peer_has_answer(neighbour));
     signal_one(pid, SIGKILL);
     assert_null(peer_answer(heavy));
     close(heavy);
     close(neighbour);
-    close_all(peers);
     end(&program);
 }
 
