@@ -12,6 +12,7 @@
 enum channel_word {
     CHANNEL_READY = 'R',      /* member: serves from now on */
     CHANNEL_CONNECTION = 'C', /* parent: a connection, with its descriptor */
+    CHANNEL_DRAIN = 'D',      /* parent: the end that follows is meant, and I am not dead */
     CHANNEL_TAKEN = 'T',      /* member: has it */
     CHANNEL_REFUSED = 'N',    /* member: has it not, and has closed its descriptor */
 };

@@ -49,6 +49,7 @@ void child_drain(struct child *child)
     if (child->state == CHILD_DRAINING)
         return;
     child->state = CHILD_DRAINING;
+    (void)channel_say(child->channel_fd, CHANNEL_DRAIN, -1);
     channel_end(child->channel_fd);
     uv_timer_start(&child->patience, on_patience_over, child->plan->patience_ms, 0);
 }

@@ -30,10 +30,11 @@ unsigned member_recording(void)
     return number_in(MEMBER_RECORDING_VARIABLE);
 }
 
+/* Not getppid: a process that dies closes its descriptors before its children change hands. */
 static void on_end(struct member *member)
 {
     uv_poll_stop(&member->channel);
-    if (getppid() != member->parent)
+    if (!member->told)
         log_event(LOG_WARNING, "parent_gone", NULL, "the cluster's parent is gone: draining");
     member->events->on_end(member->data);
 }
@@ -54,6 +55,7 @@ static void on_channel(uv_poll_t *poll, int status, int events)
     int fd, rc;
     (void)status, (void)events;
     while ((rc = channel_hear(MEMBER_CHANNEL_FD, &word, &fd)) > 0) {
+        member->told = member->told || word == CHANNEL_DRAIN;
         if (fd >= 0)
             take(member, fd);
     }
@@ -75,7 +77,6 @@ int member_join(struct member *member, uv_loop_t *loop, const struct member_even
         return rc;
     member->events = events;
     member->data = data;
-    member->parent = getppid();
     rc = uv_poll_init(loop, &member->channel, MEMBER_CHANNEL_FD);
     if (rc != 0)
         return rc;

@@ -34,8 +34,8 @@ struct member {
     uv_poll_t channel;
     const struct member_events *events;
     void *data;
-    int parent; /* its pid */
     bool joined;
+    bool told; /* that it shall drain */
 };
 
 /* This process's number in its cluster, from 1; 0 for a process that is in none. */
