@@ -12,6 +12,7 @@ export class Cursor {
   #lines = [];
   #readout;
   #x = null;
+  #hidden = null;
   #drag = null;
 
   /** parts: {view, store, clock, requests}; surfaces: those on the shared axis; axis: where the words go */
@@ -49,7 +50,9 @@ export class Cursor {
 
   draw() {
     const hidden = this.#x === null || this.#x < 0;
-    for (const element of [...this.#lines, this.#readout]) element.hidden = hidden;
+    if (hidden !== this.#hidden)
+      for (const element of [...this.#lines, this.#readout]) element.hidden = hidden;
+    this.#hidden = hidden;
     if (hidden) return;
     const width = this.width();
     for (const line of this.#lines) line.style.transform = `translateX(${Math.round(this.#x)}px)`;

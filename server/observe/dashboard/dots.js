@@ -20,6 +20,8 @@ const LINES = [
 ];
 const SIZE = { fast: 2.6, slow: 4, heavy: 5.2 };
 const TAIL_MS = 5;
+const MANY = 1000;
+const GRAIN = 2; /* px */
 const LINEAR_LEAST = 100;
 
 export class Dots {
@@ -47,8 +49,10 @@ export class Dots {
       context.fillRect(0, Math.round(this.#y(ms)), surface.width, 1);
       surface.label(text, text, -8, this.#y(ms), 'right', 'name');
     }
-    for (const request of seen) this.#drawTail(context, view, request, theme, clock);
-    for (const request of seen) this.#drawDot(context, view, request, theme, clock);
+    for (const request of this.#thin(seen, view, clock)) {
+      this.#drawTail(context, view, request, theme, clock);
+      this.#drawDot(context, view, request, theme, clock);
+    }
     surface.end();
   }
 
@@ -58,6 +62,19 @@ export class Dots {
     this.#top = LINEAR_LEAST;
     for (let i = 0; this.#top < slowest; i++) this.#top *= i % 3 === 1 ? 2.5 : 2;
     return [0, 0.25, 0.5, 0.75, 1].map((part) => [part * this.#top, round(part * this.#top)]);
+  }
+
+  /* Of ten thousand dots most lie upon each other: one per small square is drawn, and looks the same. */
+  #thin(seen, view, clock) {
+    if (seen.length < MANY) return seen;
+    const columns = Math.ceil(this.surface.width / GRAIN);
+    const squares = new Set();
+    return seen.filter((request) => {
+      const { due, ms } = this.#latency(request, view, clock);
+      const column = Math.floor(view.x(due, this.surface.width) / GRAIN);
+      const square = Math.floor(this.#y(ms) / GRAIN) * columns + column;
+      return request.kind !== 'fast' || (!squares.has(square) && squares.add(square));
+    });
   }
 
   /* Hollow while the answer is out: its latency is at least what has passed. Scrubbed back, what had

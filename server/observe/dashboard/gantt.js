@@ -21,7 +21,7 @@ export class Gantt {
     const { surface } = this;
     const lanes = layOut(store, visibleRecords(view, store), surface.height);
     this.#fit(lanes);
-    const context = surface.begin();
+    const context = surface.begin(view);
     drawGrid(context, view, surface, theme.colours, gap);
     for (const lane of lanes.values()) this.#drawLane(context, lane, theme);
     for (const lane of lanes.values()) this.#drawBars(context, view, lane, theme);
@@ -75,7 +75,7 @@ export class Gantt {
     const ending = leg === 'run' && hasFailed(record) ? `, ${record.outcome}` : '';
     const text = `${record.kernel ?? record.work}${length}${ending}`;
     const kind = leg === 'wait' ? 'queue' : colourOf(record);
-    this.surface.label(
+    this.surface.drifting(
       `${record.key} ${leg}`,
       text,
       Math.max(0, box.x) + 5,

@@ -93,11 +93,12 @@ function draw() {
   const resized = axis.resized || surfaces.some((surface) => surface.resized);
   const flows = (moved || arrived) && (!reduced.matches || stamp - drawnAt >= REDUCED_MS);
   if (!changed && !resized && !flows) return;
+  const fresh = changed || resized || arrived;
   changed = arrived = false;
   drawnEnd = view.end;
   drawnAt = stamp;
   view.zero = clock.date(0).getTime();
-  drawPictures();
+  drawPictures(fresh);
   numbers.draw(view, store);
   verdict.draw(view, store, transport.lost);
   transport.draw();
@@ -106,23 +107,24 @@ function draw() {
   if (stamp - describedAt > DESCRIBE_MS) describePictures(stamp);
 }
 
-function drawPictures() {
+/* fresh: something is new, time has not only passed */
+function drawPictures(fresh) {
   const gap = axis.em * TICK_EM;
   strip.draw(view, store, theme, gap);
   gantt.draw(view, store, theme, gap);
   dots.draw(view, requests, theme, gap, clock);
   depth.draw(view, store, theme, gap);
-  waits.draw(view, store, theme);
+  if (fresh) waits.draw(view, store, theme);
   drawAxis(gap);
 }
 
 function drawAxis(gap) {
-  axis.begin();
+  axis.begin(view);
   const end = view.x(view.end, axis.width);
   for (const { t, wall } of view.ticks(axis.width, gap)) {
     const x = view.x(t, axis.width);
     if (end - x > gap * 0.7 && x > 4)
-      axis.label(wall, clockTime(new Date(wall)), x, axis.height / 2, 'centre', 'tick');
+      axis.drifting(wall, clockTime(new Date(wall)), x, axis.height / 2, 'centre', 'tick');
   }
   axis.label(
     'end',

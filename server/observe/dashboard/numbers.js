@@ -25,6 +25,7 @@ export class Numbers {
   #list;
   #tiles = [];
   #last = -Infinity;
+  #share = '';
 
   constructor(list) {
     this.#list = list;
@@ -53,7 +54,10 @@ export class Numbers {
       const alarm = tile.dataset.number === 'delay' && lag > 50;
       if (tile.classList.contains('alarm') !== alarm) tile.classList.toggle('alarm', alarm);
     }
-    this.#list.style.setProperty('--share', sample.utilization.toFixed(2)); /* the bar in one of the tiles */
+    const share = sample.utilization.toFixed(2);
+    if (share !== this.#share)
+      this.#list.style.setProperty('--share', share); /* the bar in one of the tiles */
+    this.#share = share;
   }
 }
 

@@ -17,7 +17,7 @@ export class Strip {
 
   draw(view, store, theme, gap) {
     const { surface } = this;
-    const context = surface.begin();
+    const context = surface.begin(view);
     const members = [...store.cells.keys()];
     const needed = `${Math.max(2.9, members.length * 1.6)}em`;
     if (surface.plot.style.height !== needed) surface.plot.style.height = needed;
@@ -91,7 +91,7 @@ export class Strip {
       const y = (row + 1) * height - MARK - 1;
       fillHatched(context, { x, y, width, height: MARK }, theme.colours.stall, theme.hatch.heavy);
       if (width > LABEL_ROOM * surface.em) {
-        surface.label(
+        surface.drifting(
           `stall ${stall.member} ${stall.began}`,
           duration(end - stall.began),
           x + width / 2,

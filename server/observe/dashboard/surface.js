@@ -2,9 +2,11 @@
  *
  * Text is never drawn into the canvas: as DOM it is sharp, grows with the type size, and can be
  * found, selected and read aloud. Labels are kept by key and moved, because making and dropping
- * elements sixty times a second would be garbage.
+ * elements sixty times a second would be garbage. What stands at a moment of time drifts: all such labels lie
+ * in one box, and only the box is moved from frame to frame, because each style that is set costs memory, too.
  *
  * Coordinates are CSS pixels from the canvas' left top; x < 0 is the gutter for names. */
+const BOX_REACH = 50000; /* px */
 const ANCHORS = {
   left: 'translate(0,-50%)',
   right: 'translate(-100%,-50%)',
@@ -18,12 +20,16 @@ export class Surface {
   resized = true;
   #labels = new Map();
   #round = 0;
+  #drift = { anchor: 0, scale: 0, shift: 0 };
 
   constructor(plot) {
     this.plot = plot;
     this.canvas = plot.querySelector('canvas');
     this.layer = document.createElement('div');
     this.layer.className = 'layer';
+    this.box = document.createElement('div');
+    this.box.className = 'drift';
+    this.layer.append(this.box);
     plot.append(this.layer);
     new ResizeObserver(() => this.#measure()).observe(this.layer);
     this.#measure();
@@ -38,9 +44,10 @@ export class Surface {
     this.resized = true;
   }
 
-  /** Clears the picture; returns the context to draw with. */
-  begin() {
+  /** Clears the picture; returns the context to draw with. Who has drifting labels gives the view. */
+  begin(view) {
     this.#round++;
+    if (view) this.#moveBox(view);
     this.resized = false;
     if (!this.canvas) return null;
     const scale = window.devicePixelRatio || 1;
@@ -56,11 +63,28 @@ export class Surface {
     return context;
   }
 
-  label(key, text, x, y, anchor = 'left', kind = '') {
+  /* The box's own zero stands at a moment of time, which is chosen anew when the scale changes. */
+  #moveBox(view) {
+    const drift = this.#drift;
+    const scale = this.width / view.windowMs;
+    if (scale !== drift.scale || Math.abs(view.x(drift.anchor, this.width)) > BOX_REACH) {
+      drift.scale = scale;
+      drift.anchor = view.to;
+    }
+    drift.shift = view.x(drift.anchor, this.width);
+    this.box.style.transform = `translateX(${drift.shift.toFixed(2)}px)`;
+  }
+
+  /** A text at a moment of time: x is where that is in this frame. */
+  drifting(key, text, x, y, anchor, kind) {
+    this.label(key, text, x - this.#drift.shift, y, anchor, kind, this.box);
+  }
+
+  label(key, text, x, y, anchor = 'left', kind = '', parent = this.layer) {
     let label = this.#labels.get(key);
     if (!label) {
       label = { element: document.createElement('span'), text: '', place: '', kind: null };
-      this.layer.append(label.element);
+      parent.append(label.element);
       this.#labels.set(key, label);
     }
     const place = `translate(${Math.round(x * 4) / 4}px,${Math.round(y)}px) ${ANCHORS[anchor]}`;
