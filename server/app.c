@@ -247,6 +247,21 @@ unsigned app_port(const struct app *app)
     return http_server_port(&app->http);
 }
 
+/* In a cluster the parent shows its members. */
+int app_show(struct app *app)
+{
+    char authority[80];
+    if (app->context.member > 0)
+        return 0;
+    http_server_authority(&app->http, authority, sizeof authority);
+    return observation_show(&app->observation, &app->options, authority);
+}
+
+unsigned app_observer_port(const struct app *app)
+{
+    return observer_port(app->observation.observer);
+}
+
 /* ------------------------------------------------------------------ running one */
 
 static const int ending_signals[2] = {SIGTERM, SIGINT};
@@ -314,30 +329,20 @@ static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_sig
     }
 }
 
-/* In a cluster the parent shows its members. */
-static int show(struct app *app)
-{
-    char authority[80];
-    if (app->context.member > 0)
-        return 0;
-    http_server_authority(&app->http, authority, sizeof authority);
-    int rc = observation_show(&app->observation, &app->options, authority);
-    if (rc != 0)
-        app_drain(app);
-    return rc;
-}
-
-/* Returns the exit status. */
+/* It is ready when it is shown, too: who asked for a port wants to hear that it is taken. Returns
+ * the exit status. */
 static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
 {
     int rc = app_listen(app);
+    if (rc != 0)
+        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
+                  app->options.host, app->options.port, uv_strerror(rc));
+    else
+        rc = app_show(app);
     if (rc == 0) {
         watch_signals(app, loop, on_second_signal);
         tell_ready(app);
-        rc = show(app);
     } else {
-        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
-                  app->options.host, app->options.port, uv_strerror(rc));
         app_drain(app);
     }
     uv_run(loop, UV_RUN_DEFAULT);

@@ -19,6 +19,13 @@ int app_listen(struct app *app);
 /* The port that it listens on. */
 unsigned app_port(const struct app *app);
 
+/* Starts the observer, unless that is switched off. After app_listen. Returns 0 or a negative UV_E…
+ * code; then it has been logged, and nobody shows this server. */
+int app_show(struct app *app);
+
+/* The port of the observer; 0 if there is none. */
+unsigned app_observer_port(const struct app *app);
+
 /* Takes nothing new, answers what it owes, and ends; after options->drain_timeout what still runs
  * is cut. When all is closed the app's handles are gone from the loop. May be called more than
  * once. */

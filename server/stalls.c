@@ -58,8 +58,8 @@ static void on_stall(void *data, const struct trace_record *stall)
     names_stall(stalls->names, stall, by, sizeof by);
     say_who_waited(stall, waited, sizeof waited);
     if (stalls->left_out > 0)
-        snprintf(more, sizeof more, " (and %" PRIu64 " more stalls since the last line)",
-                 stalls->left_out);
+        snprintf(more, sizeof more, " (and %" PRIu64 " more stall%s since the last line)",
+                 stalls->left_out, stalls->left_out == 1 ? "" : "s");
     stalls->left_out = 0;
     cJSON *fields = cJSON_CreateObject();
     cJSON_AddNumberToObject(fields, "blocked_ms", ms);

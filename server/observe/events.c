@@ -1,6 +1,7 @@
 /* events.c – see events.h. */
 #include "server/observe/events.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,10 +58,10 @@ static const struct event *keep(struct events *events, const char *json)
 /* ------------------------------------------------------------------ who listens */
 
 /* Returns false if the listener is gone. */
-static bool send_event(struct events *events, struct http_exchange **listener,
-                       const struct event *event)
+static bool send_text(struct events *events, struct http_exchange **listener, const char *text,
+                      size_t bytes)
 {
-    ssize_t unread = http_exchange_write(*listener, event->text, event->bytes);
+    ssize_t unread = http_exchange_write(*listener, text, bytes);
     if (unread >= 0 && unread <= EVENTS_UNREAD_BYTES)
         return true;
     if (unread > EVENTS_UNREAD_BYTES) {
@@ -76,7 +77,7 @@ void events_publish(struct events *events, const char *json)
     const struct event *event = keep(events, json);
     for (size_t i = 0; event != NULL && i < EVENTS_LISTENERS; i++) {
         if (events->listeners[i] != NULL)
-            (void)send_event(events, &events->listeners[i], event);
+            (void)send_text(events, &events->listeners[i], event->text, event->bytes);
     }
 }
 
@@ -95,14 +96,19 @@ static struct http_exchange **free_place(struct events *events)
     return NULL;
 }
 
-/* A number that is not one, or that is of an earlier server's, is as good as none. */
-static uint64_t first_for(const struct events *events, const char *last_id)
+static bool is_number(const char *text, uint64_t *number)
 {
     char *end;
     errno = 0;
-    uint64_t number = last_id != NULL ? strtoull(last_id, &end, 10) : 0;
-    uint64_t first = events->last >= EVENTS_FIRST ? events->last - EVENTS_FIRST + 1 : 1;
-    if (last_id != NULL && errno == 0 && end != last_id && *end == '\0' && number <= events->last)
+    *number = strtoull(text, &end, 10);
+    return isdigit((unsigned char)*text) && *end == '\0' && errno == 0;
+}
+
+/* A number that is not one, or that is of an earlier server's, is as good as none. */
+static uint64_t first_for(const struct events *events, const char *last_id)
+{
+    uint64_t number, first = events->last >= EVENTS_FIRST ? events->last - EVENTS_FIRST + 1 : 1;
+    if (last_id != NULL && is_number(last_id, &number) && number <= events->last)
         first = number + 1;
     return first > events->first_kept ? first : events->first_kept;
 }
@@ -119,11 +125,12 @@ static uint64_t bounded(struct events *events, uint64_t first)
 
 static void replay(struct events *events, struct http_exchange **listener, uint64_t first)
 {
-    static char text[] = "retry: 1000\n\n";
-    const struct event retry = {text, sizeof text - 1};
-    bool listens = send_event(events, listener, &retry);
-    for (uint64_t number = first; listens && number <= events->last; number++)
-        listens = send_event(events, listener, slot_of(events, number));
+    static const char retry[] = "retry: 1000\n\n";
+    bool listens = send_text(events, listener, retry, sizeof retry - 1);
+    for (uint64_t number = first; listens && number <= events->last; number++) {
+        const struct event *event = slot_of(events, number);
+        listens = send_text(events, listener, event->text, event->bytes);
+    }
 }
 
 void events_answer(struct events *events, struct http_exchange *exchange)

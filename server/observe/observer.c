@@ -3,6 +3,7 @@
 #include "server/observe/observer.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include "server/observe/batch.h"
 #include "server/observe/observer_state.h"
 #include "server/observe/report.h"
+
+enum { REPORTS_MAX = 10000 };
 
 /* ------------------------------------------------------------------ looking */
 
@@ -26,21 +29,29 @@ static void on_look(uv_timer_t *timer)
     cJSON_free(json);
 }
 
+/* A file that is not there yet: in a container every server has the same pid. */
+static FILE *open_report(struct observer *observer, char *name, size_t size)
+{
+    FILE *file;
+    do {
+        snprintf(name, size, "offloop-report-%d-%u.txt", uv_os_getpid(), ++observer->report_count);
+        file = fopen(name, "wxe");
+    } while (file == NULL && errno == EEXIST && observer->report_count < REPORTS_MAX);
+    return file;
+}
+
 /* SIGUSR2: the report goes to a file in the working folder, as Node's diagnostic report does. */
 static void on_report(uv_signal_t *handle, int number)
 {
     struct observer *observer = handle->data;
     char name[64];
     (void)number;
-    snprintf(name, sizeof name, "offloop-report-%d-%u.txt", uv_os_getpid(),
-             ++observer->report_count);
-    FILE *file = fopen(name, "wxe");
-    if (file == NULL) {
-        fprintf(stderr, "offloop: cannot write %s\n", name);
-        return;
-    }
-    report_write(file, &observer->survey, &observer->verdict);
-    fclose(file);
+    FILE *file = open_report(observer, name, sizeof name);
+    int rc = file != NULL ? report_write(file, &observer->survey, &observer->verdict) : -errno;
+    if (file != NULL && fclose(file) != 0)
+        rc = -errno;
+    if (rc != 0)
+        fprintf(stderr, "offloop: cannot write %s: %s\n", name, strerror(-rc));
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -49,8 +60,9 @@ static void on_http_closed(void *data)
 {
     struct observer *observer = data;
     uv_close((uv_handle_t *)&observer->looks, NULL);
-    uv_close((uv_handle_t *)&observer->reports, NULL);
     uv_close((uv_handle_t *)&observer->ending, NULL);
+    if (observer->takes_signals)
+        uv_close((uv_handle_t *)&observer->reports, NULL);
 }
 
 /* Its streams end; whoever else is still connected has had time enough. */
@@ -119,14 +131,22 @@ static int listen_there(struct observer *observer)
     return rc;
 }
 
-static void add_handles(struct observer *observer)
+/* The first look comes before the first request. */
+static void start_looking(struct observer *observer)
 {
-    uv_loop_t *loop = &observer->loop;
-    uv_timer_init(loop, &observer->looks);
-    uv_signal_init(loop, &observer->reports);
-    observer->looks.data = observer->reports.data = observer->ending.data = observer;
-    uv_timer_start(&observer->looks, on_look, OBSERVER_LOOK_MS, OBSERVER_LOOK_MS);
-    uv_signal_start(&observer->reports, on_report, SIGUSR2);
+    uv_timer_init(&observer->loop, &observer->looks);
+    observer->looks.data = observer;
+    uv_timer_start(&observer->looks, on_look, 0, OBSERVER_LOOK_MS);
+}
+
+static int take_signals(struct observer *observer)
+{
+    int rc = uv_signal_init(&observer->loop, &observer->reports);
+    if (rc != 0)
+        return rc;
+    observer->takes_signals = true;
+    observer->reports.data = observer;
+    return uv_signal_start(&observer->reports, on_report, SIGUSR2);
 }
 
 static int observer_begin(struct observer *observer)
@@ -134,13 +154,16 @@ static int observer_begin(struct observer *observer)
     int rc = uv_async_init(&observer->loop, &observer->ending, on_ending);
     if (rc != 0)
         return rc;
+    observer->ending.data = observer;
     rc = listen_there(observer);
     if (rc != 0) {
         uv_close((uv_handle_t *)&observer->ending, NULL);
         return rc;
     }
-    add_handles(observer);
-    rc = uv_thread_create(&observer->thread, observer_main, observer);
+    start_looking(observer);
+    rc = take_signals(observer);
+    if (rc == 0)
+        rc = uv_thread_create(&observer->thread, observer_main, observer);
     if (rc != 0)
         on_ending(&observer->ending);
     return rc;
@@ -172,4 +195,9 @@ int observer_start(struct observer **observer, const struct observer_options *op
 void observer_authority(const struct observer *observer, char *text, size_t size)
 {
     http_server_authority(&observer->http, text, size);
+}
+
+unsigned observer_port(const struct observer *observer)
+{
+    return observer != NULL ? http_server_port(&observer->http) : 0;
 }

@@ -28,6 +28,9 @@ int observer_start(struct observer **observer, const struct observer_options *op
 /* "127.0.0.1:8081" */
 void observer_authority(const struct observer *observer, char *text, size_t size);
 
+/* Its port in host order; 0 for NULL. */
+unsigned observer_port(const struct observer *observer);
+
 /* Ends its streams and the thread, and frees it. NULL is no observer. */
 void observer_stop(struct observer *observer);
 

@@ -136,7 +136,6 @@ static void healthz_handler(struct http_exchange *exchange, void *context)
     bool ill = false;
     survey_glance(&observer->survey);
     cJSON *document = cJSON_CreateObject();
-    cJSON *status = cJSON_AddStringToObject(document, "status", "ok");
     cJSON *members = cJSON_AddArrayToObject(document, "members");
     for (unsigned i = 0; i < observer->survey.recordings->count; i++) {
         const struct survey_member *member = &observer->survey.members[i];
@@ -145,8 +144,7 @@ static void healthz_handler(struct http_exchange *exchange, void *context)
         ill |= is_ill(observer, member);
         cJSON_AddItemToArray(members, describe_health(member));
     }
-    if (ill)
-        cJSON_SetValuestring(status, "blocked");
+    cJSON_AddStringToObject(document, "status", ill ? "blocked" : "ok");
     char *text = cJSON_PrintUnformatted(document);
     if (text != NULL)
         answer_text(exchange, ill ? 503 : 200, "application/json", text, strlen(text));

@@ -64,10 +64,13 @@ static void settle_work(struct work_record *work)
 
 void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id)
 {
+    uint64_t now_ns = trip_clock_ns();
     for (size_t i = 0; i < RECORDING_WORKS; i++)
         settle_work(&recording->works[i]);
     for (size_t i = 0; i < LANE_COUNT; i++)
         atomic_store(&recording->lanes[i].trip, 0);
+    counter_set(&recording->watch.sampled_ns, now_ns); /* until the watchdog's first look */
+    counter_set(&recording->watch.progress_ns, now_ns);
     counter_set(&recording->epoch_ns, epoch_ns);
     counter_set(&recording->http.connections_closed,
                 counter_get(&recording->http.connections_accepted));

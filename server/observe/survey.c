@@ -22,6 +22,8 @@ double survey_cell(const struct survey_member *member, uint64_t cell)
 
 /* ------------------------------------------------------------------ the loop */
 
+/* A loop that was back when the watchdog last looked is in time: that the watchdog has not looked
+ * since, because the machine is busy, is not the loop's fault. */
 static void look_at_block(struct survey_member *member, uint64_t now_ns)
 {
     const struct watch_record *watch = &member->recording->watch;
@@ -30,7 +32,7 @@ static void look_at_block(struct survey_member *member, uint64_t now_ns)
     member->alive = member->pid != 0 && now_ns < sampled_ns + SURVEY_ALIVE_MS * MS;
     uint64_t progress_ns = counter_get(&watch->progress_ns);
     uint64_t since_ns = counter_get(&watch->blocked_since_ns);
-    uint64_t away_ns = now_ns > progress_ns ? now_ns - progress_ns : 0;
+    uint64_t away_ns = sampled_ns > progress_ns && now_ns > progress_ns ? now_ns - progress_ns : 0;
     member->lag_ns =
         away_ns > AWAY_MS * MS ? away_ns : counter_get(&member->recording->loop.turn_ns);
     member->blocked_ns = since_ns != 0 && now_ns > since_ns ? now_ns - since_ns : 0;
@@ -51,12 +53,15 @@ static void look_at_utilization(struct survey_member *member)
         member->utilization = busy + idle > 0 ? busy / (busy + idle) : 0.0;
 }
 
+/* The watchdog may be about to enter the last cell: then it is left for the next look. */
 static void look_at_cells(struct survey_member *member, uint64_t now_ns)
 {
     uint64_t epoch_ns = counter_get(&member->recording->epoch_ns);
     uint64_t sampled_ns = counter_get(&member->recording->watch.sampled_ns);
     uint64_t last_ns = sampled_ns < now_ns ? sampled_ns : now_ns;
     uint64_t end = last_ns > epoch_ns ? (last_ns - epoch_ns) / (RECORDING_CELL_MS * MS) : 0;
+    if (end > member->next_cell && survey_cell(member, end - 1) < 0)
+        end--;
     member->first_cell = member->next_cell;
     if (end > member->first_cell + RECORDING_CELLS / 2)
         member->first_cell = end - RECORDING_CELLS / 2;
@@ -217,6 +222,9 @@ static void member_init(struct survey_member *member, const struct recordings *r
     member->index = index;
     member->number = slots > 0 ? index % slots + 1 : 0;
     member->looked_ns = trip_clock_ns();
+    member->requests = counter_get(&recording->http.requests);
+    member->busy_ns = counter_get(&recording->loop.busy_ns);
+    member->idle_ns = counter_get(&recording->loop.idle_ns);
     window_init(&member->lag, &recording->loop.lag);
     window_init(&member->waited, &recording->loop.waited);
     for (size_t i = 0; i < RECORDING_ROUTES; i++)
