@@ -131,6 +131,116 @@ static void test_a_wrong_environment_matters_only_where_it_is_used(void **state)
     assert_int_equal(parse("--help", NULL).verdict, OPTIONS_HELP);
 }
 
+/* ------------------------------------------------------------------ the observer's */
+
+static void test_the_observer_is_a_port_or_a_word(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(NULL).options.observer, OBSERVER_NEXT);
+    assert_int_equal(parse("--observer=next", NULL).options.observer, OBSERVER_NEXT);
+    assert_int_equal(parse("--observer=off", NULL).options.observer, OBSERVER_OFF);
+    assert_int_equal(parse("--observer", "0", NULL).options.observer, 0);
+    assert_int_equal(parse("--observer=65535", NULL).options.observer, 65535);
+    assert_string_equal(parse(NULL).options.observer_host, "127.0.0.1");
+    assert_string_equal(parse("--observer-host=::1", NULL).options.observer_host, "::1");
+    assert_int_equal(parse(NULL).options.blocked_after, 500);
+    assert_int_equal(parse("--blocked-after=1", NULL).options.blocked_after, 1);
+}
+
+static void test_the_observer_is_nothing_else(void **state)
+{
+    static const char *const words[] = {"on", "offf", "", "-1", "nextt"};
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char option[64], sentence[200];
+        snprintf(option, sizeof option, "--observer=%s", words[i]);
+        snprintf(sentence, sizeof sentence,
+                 "--observer must be one of off, next, a port; got \"%s\"", words[i]);
+        struct outcome outcome = parse(option, NULL);
+        assert_wrong(&outcome, sentence);
+    }
+    struct outcome outcome = parse("--observer=65536", NULL);
+    assert_wrong(&outcome, "--observer must be an integer from 0 to 65535; got \"65536\"");
+    outcome = parse("--observer=80x", NULL);
+    assert_wrong(&outcome, "--observer must be an integer from 0 to 65535; got \"80x\"");
+    outcome = parse("--blocked-after=0", NULL);
+    assert_wrong(&outcome, "--blocked-after must be an integer from 1 to 86400000; got \"0\"");
+}
+
+/* ------------------------------------------------------------------ what is set, and by what */
+
+static void assert_setting(const struct options *options, const char *name, const char *value,
+                           const char *origin)
+{
+    struct option_setting setting;
+    for (size_t i = 0; options_setting(options, i, &setting); i++) {
+        if (strcmp(setting.name, name) != 0)
+            continue;
+        assert_string_equal(setting.value, value);
+        assert_string_equal(setting.origin, origin);
+        assert_true(strlen(setting.help) > 5);
+        return;
+    }
+    fail_msg("there is no setting %s", name);
+}
+
+static void test_every_kind_of_setting(void **state)
+{
+    (void)state;
+    setenv("PORT", "9000", 1);
+    setenv("UV_THREADPOOL_SIZE", "8", 1);
+    struct outcome outcome = parse("--threadpool-size=2", "-o", "worker", "--worker-per-request",
+                                   "--observer=off", NULL);
+    const struct options *options = &outcome.options;
+    assert_setting(options, "host", "127.0.0.1", "default");
+    assert_setting(options, "port", "9000", "environment");
+    assert_setting(options, "threadpool-size", "2", "command line");
+    assert_setting(options, "offload", "worker", "command line");
+    assert_setting(options, "slow-io", "sqlite", "default");
+    assert_setting(options, "worker-per-request", "true", "command line");
+    assert_setting(options, "reuse-port", "false", "default");
+    assert_setting(options, "database", "", "default");
+    assert_setting(options, "observer", "off", "command line");
+    outcome = parse("--observer=8099", NULL);
+    assert_setting(&outcome.options, "observer", "8099", "command line");
+    outcome = parse(NULL);
+    assert_setting(&outcome.options, "observer", "next", "default");
+}
+
+static void test_all_settings_are_told(void **state)
+{
+    struct outcome outcome = parse(NULL);
+    struct option_setting setting;
+    char *help = options_help();
+    size_t count = 0;
+    (void)state;
+    assert_non_null(help);
+    for (; options_setting(&outcome.options, count, &setting); count++) {
+        char words[80];
+        snprintf(words, sizeof words, "--%s", setting.name);
+        assert_non_null(strstr(help, words));
+        assert_string_equal(setting.origin, "default");
+    }
+    assert_true(count > 25);
+    assert_false(options_setting(&outcome.options, count + 1, &setting));
+    free(help);
+}
+
+/* What is too long to be shown is cut, and ends. */
+static void test_a_long_setting_is_cut(void **state)
+{
+    struct options options = {.host = NULL};
+    char host[2 * OPTION_VALUE_BYTES];
+    struct option_setting setting;
+    (void)state;
+    memset(host, 'h', sizeof host - 1);
+    host[sizeof host - 1] = '\0';
+    options.host = host;
+    assert_true(options_setting(&options, 0, &setting));
+    assert_string_equal(setting.name, "host");
+    assert_int_equal(strlen(setting.value), OPTION_VALUE_BYTES - 1);
+}
+
 /* ------------------------------------------------------------------ mistakes */
 
 static void test_numbers_have_bounds(void **state)
@@ -254,6 +364,11 @@ int main(void)
         CLEAN(test_the_environment_wins_over_the_default),
         CLEAN(test_the_command_line_wins_over_the_environment),
         CLEAN(test_a_wrong_environment_matters_only_where_it_is_used),
+        CLEAN(test_the_observer_is_a_port_or_a_word),
+        CLEAN(test_the_observer_is_nothing_else),
+        CLEAN(test_every_kind_of_setting),
+        CLEAN(test_all_settings_are_told),
+        CLEAN(test_a_long_setting_is_cut),
         CLEAN(test_numbers_have_bounds),
         CLEAN(test_names_have_choices),
         CLEAN(test_there_is_no_such_option),
