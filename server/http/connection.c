@@ -71,10 +71,11 @@ static void abandon(struct http_connection *connection, enum connection_state st
     connection->state = state;
     if (!abandoned)
         return;
-    const struct http_watcher *watcher = connection->server->watcher;
     counter_add(&connection->server->counters->exchanges_abandoned, 1);
-    if (watcher != NULL)
-        watcher->on_answered(watcher->data, &connection->exchange, 0);
+    if (connection->server->watcher != NULL) {
+        http_exchange_watch(&connection->exchange, 0);
+        http_exchange_tell(connection->server);
+    }
     connection->exchange.on_abandoned(connection->exchange.data);
 }
 
@@ -234,6 +235,7 @@ void http_connection_leave(struct http_connection *connection)
         take(connection);
     if (is_truncated(connection))
         http_exchange_refuse(connection, 400, "the input ended in the middle of a request");
+    http_exchange_tell(connection->server);
     int rc = connection->state != CONNECTION_CLOSING ? http_outbox_flush(&connection->outbox) : 0;
     connection->server->output.length = 0;
     connection->server->running = NULL;

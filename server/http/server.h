@@ -47,6 +47,8 @@ struct http_server {
     void *context;             /* for the handlers */
     struct http_fields fields; /* of every answer */
     const struct http_watcher *watcher;
+    struct http_requests known;  /* that the watcher need not be told of one by one */
+    struct http_answers answers; /* that it has not been told of */
     struct http_counters own_counters, *counters; /* the second points to the first, or elsewhere */
     struct http_date date;
     struct http_parser_shared parser_shared;

@@ -1,7 +1,8 @@
 /* watcher.h – somebody who looks on while a server answers, and changes nothing.
  *
- * A watcher hears of every request that is handed to a handler, once when it begins and once when
- * it is over. What is no request (a refusal, a connection that says nothing) it does not hear of.
+ * A watcher hears of every request that is handed to a handler, when it begins and when it is over.
+ * What is pipelined it may hear of together: requests and answers that are alike cost no more than
+ * one. What is no request (a refusal, a connection that says nothing) it does not hear of.
  * It is called on the loop's thread, in the midst of things: it may look at the exchange, and must
  * not answer it or touch the server. */
 #ifndef OFFLOOP_HTTP_WATCHER_H
@@ -9,13 +10,26 @@
 
 #include "server/http/exchange.h"
 
-/* The exchange is the same in both calls, and another request's thereafter. */
+/* Requests that are alike: read at the same time, for the same route, one behind the other. */
+struct http_requests {
+    size_t route;      /* see http_exchange_route */
+    uint64_t began_ns; /* see http_exchange_began_ns */
+};
+
+/* Answers that are alike. */
+struct http_answers {
+    struct http_requests to;
+    int status; /* 0: the client has left before */
+    uint64_t count;
+};
+
 struct http_watcher {
-    /* Its handler is called next. */
-    void (*on_begin)(void *data, const struct http_exchange *exchange);
-    /* Its answer is given: with this status, or 0 if it was abandoned. A stream's is when it ends.
-     */
-    void (*on_answered)(void *data, const struct http_exchange *exchange, int status);
+    /* Its handler is called next. Returns whether it wants to hear of each that follows and is
+     * alike, or only of the next that is not. */
+    bool (*on_begin)(void *data, const struct http_exchange *exchange);
+    /* They are given, and go to the socket next: what is pipelined is answered in one write. A
+     * stream's is given when it ends. */
+    void (*on_answered)(void *data, const struct http_answers *answers);
     void *data;
 };
 

@@ -102,6 +102,12 @@ void histogram_record(struct histogram *histogram, uint64_t ns)
 
 /* ------------------------------------------------------------------ reading */
 
+/* A value above zero shows in the sum, zero in the first bucket. */
+bool histogram_is_empty(const struct histogram *histogram)
+{
+    return counter_get(&histogram->sum_ns) == 0 && counter_get(&histogram->buckets[0]) == 0;
+}
+
 /* The highest bucket that was hit. Only if there is one. */
 static unsigned highest_bucket(const struct histogram_snapshot *snapshot)
 {

@@ -17,6 +17,8 @@
 #ifndef OFFLOOP_OBSERVE_HISTOGRAM_H
 #define OFFLOOP_OBSERVE_HISTOGRAM_H
 
+#include <stdbool.h>
+
 #include "server/http/counter.h"
 
 enum {
@@ -51,6 +53,9 @@ uint64_t histogram_bucket_high(unsigned bucket);
 
 /* What has been recorded up to about now. */
 void histogram_read(const struct histogram *histogram, struct histogram_snapshot *snapshot);
+
+/* Whether nothing has been recorded yet; cheaper than to read it. */
+bool histogram_is_empty(const struct histogram *histogram);
 
 /* Adds what `other` has seen. */
 void histogram_merge(struct histogram_snapshot *snapshot, const struct histogram_snapshot *other);

@@ -1,28 +1,28 @@
-/* recorder.c – see recorder.h. The cost for a request: one clock reading when its bytes are read
- * and one when it is answered, and three counters. */
+/* recorder.c – see recorder.h. What it costs: one clock reading when bytes are read, and one when
+ * what they brought about is answered, however many requests that were. */
 #include "server/observe/recorder.h"
 
-static size_t route_row(const struct http_exchange *exchange)
+static size_t row_of(size_t route)
 {
-    size_t route = http_exchange_route(exchange);
     return route < RECORDING_ROUTES - 1 ? route : RECORDING_ROUTES - 1;
 }
 
-static void on_begin(void *data, const struct http_exchange *exchange)
+static bool on_begin(void *data, const struct http_exchange *exchange)
 {
     struct recorder *recorder = data;
-    counter_set(&recorder->recording->loop.route, route_row(exchange) + 1);
+    counter_set(&recorder->recording->loop.route, row_of(http_exchange_route(exchange)) + 1);
     loop_monitor_request(&recorder->monitor, http_exchange_fd(exchange),
                          http_exchange_began_ns(exchange));
+    return recorder->monitor.catching_up;
 }
 
-static void on_answered(void *data, const struct http_exchange *exchange, int status)
+static void on_answered(void *data, const struct http_answers *answers)
 {
     struct recorder *recorder = data;
-    struct route_record *route = &recorder->recording->routes[route_row(exchange)];
-    unsigned class = (unsigned)status / 100; /* 0: the client has left */
-    counter_add(&route->answers[class < 6 ? class : 0], 1);
-    histogram_record(&route->duration, trip_clock_ns() - http_exchange_began_ns(exchange));
+    struct route_record *route = &recorder->recording->routes[row_of(answers->to.route)];
+    unsigned class = (unsigned)answers->status / 100; /* 0: the client has left */
+    counter_add(&route->answers[class < 6 ? class : 0], answers->count);
+    histogram_record_many(&route->duration, trip_clock_ns() - answers->to.began_ns, answers->count);
 }
 
 int recorder_start(struct recorder *recorder, uv_loop_t *loop, struct recording *recording,

@@ -22,9 +22,9 @@ void window_close(struct window *window)
 }
 
 /* A source that was empty until now is all recent: its past readings are zero. */
-static bool has_readings(struct window *window, const struct histogram_snapshot *now)
+static bool has_readings(struct window *window)
 {
-    if (window->readings == NULL && now->count > 0)
+    if (window->readings == NULL && !histogram_is_empty(window->source))
         window->readings = calloc(1, sizeof *window->readings);
     return window->readings != NULL;
 }
@@ -32,9 +32,9 @@ static bool has_readings(struct window *window, const struct histogram_snapshot 
 void window_step(struct window *window)
 {
     struct histogram_snapshot now;
-    histogram_read(window->source, &now);
-    if (!has_readings(window, &now))
+    if (!has_readings(window))
         return;
+    histogram_read(window->source, &now);
     struct window_readings *readings = window->readings;
     readings->past[readings->oldest] = now;
     readings->oldest = (readings->oldest + 1) % WINDOW_READINGS;
@@ -43,9 +43,9 @@ void window_step(struct window *window)
 const struct histogram_snapshot *window_read(struct window *window)
 {
     struct histogram_snapshot now;
-    histogram_read(window->source, &now);
-    if (!has_readings(window, &now))
+    if (!has_readings(window))
         return NULL;
+    histogram_read(window->source, &now);
     histogram_subtract(&now, &window->readings->past[window->readings->oldest]);
     window->readings->recent = now;
     return &window->readings->recent;

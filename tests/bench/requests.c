@@ -9,7 +9,7 @@
  *
  * SHAPE: keep-alive (a request as wrk's), browser (600 bytes of field lines), pipelined (16 in each
  * write). Each of them with "-varied" behind it: no request is the same as the one before, so that
- * the server cannot remember what it said. */
+ * the server cannot remember what it said. Two with "-unobserved": the server records nothing. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -42,13 +42,18 @@ struct shape {
     const char *name;
     const char *head; /* behind the target */
     unsigned depth;
-    bool varied;
+    bool varied, unobserved;
 };
 
 static const struct shape shapes[] = {
-    {"keep-alive", FAST, 1, false},    {"keep-alive-varied", FAST, 1, true},
-    {"browser", BROWSER, 1, false},    {"browser-varied", BROWSER, 1, true},
-    {"pipelined", FAST, DEPTH, false}, {"pipelined-varied", FAST, DEPTH, true},
+    {"keep-alive", FAST, 1, false, false},
+    {"keep-alive-varied", FAST, 1, true, false},
+    {"keep-alive-unobserved", FAST, 1, false, true},
+    {"browser", BROWSER, 1, false, false},
+    {"browser-varied", BROWSER, 1, true, false},
+    {"pipelined", FAST, DEPTH, false, false},
+    {"pipelined-varied", FAST, DEPTH, true, false},
+    {"pipelined-unobserved", FAST, DEPTH, false, true},
 };
 
 static void check(bool good, const char *what)
@@ -69,14 +74,16 @@ __attribute__((noinline)) void serve(uv_loop_t *loop, uv_run_mode mode)
     uv_run(loop, mode);
 }
 
-static struct app *start(uv_loop_t *loop)
+static struct app *start(uv_loop_t *loop, bool unobserved)
 {
-    static char program[] = "requests", port[] = "--port=0", source[] = "--slow-io=timer";
-    char *arguments[] = {program, port, source, NULL};
+    static char program[] = "requests", port[] = "--port=0", source[] = "--slow-io=timer",
+                observer[] = "--observer=off";
+    char *arguments[] = {program, port, source, observer, NULL};
+    int count = unobserved ? 4 : 3;
     struct options options;
     struct app *app = NULL;
     char error[300];
-    check(options_parse(&options, 3, arguments, error, sizeof error) == OPTIONS_RUN, "options");
+    check(options_parse(&options, count, arguments, error, sizeof error) == OPTIONS_RUN, "options");
     check(uv_loop_init(loop) == 0 && app_new(&app, loop, &options) == 0, "cannot make a server");
     check(app_listen(app) == 0, "cannot listen");
     return app;
@@ -156,12 +163,13 @@ int main(int argc, char **argv)
     unsigned writes = argc == 3 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
     uv_loop_t loop;
     if (shape == NULL) {
-        fprintf(stderr, "Usage: requests (keep-alive|browser|pipelined)[-varied] WRITES\n");
+        fprintf(stderr,
+                "Usage: requests (keep-alive|browser|pipelined)[-varied|-unobserved] WRITES\n");
         return 2;
     }
     size_t bytes = fill(requests[0], shape, 0);
     fill(requests[1], shape, 1);
-    struct app *app = start(&loop);
+    struct app *app = start(&loop, shape->unobserved);
     int fd = connect_to(app_port(app));
     for (unsigned i = 0; i < WARM_UP + writes; i++)
         exchange(&loop, fd, requests[i % 2], bytes, shape->depth);

@@ -124,6 +124,9 @@ static void test_all_zero_is_an_empty_one(void **state)
     assert_int_equal(snapshot.max_ns, 0);
     assert_int_equal(histogram_quantile(&snapshot, 0.5), 0);
     assert_int_equal(histogram_count_to(&snapshot, UINT64_MAX), 0);
+    assert_true(histogram_is_empty(&histogram));
+    histogram_record(&histogram, 0);
+    assert_false(histogram_is_empty(&histogram));
 }
 
 static void test_what_is_recorded_can_be_read(void **state)

@@ -16,11 +16,11 @@ enum { ROUTE_FAST, ROUTE_WAIT, ROUTE_STREAM, ROUTE_COUNT, EVENTS_MAX = 16 };
 
 /* What the watcher has heard. */
 struct event {
-    const struct http_exchange *exchange;
     size_t route;
     uint64_t began_ns;
     int fd;
     int status; /* -1: not over */
+    uint64_t count;
 };
 
 struct fixture {
@@ -31,8 +31,10 @@ struct fixture {
     struct http_prepared prepared;
     struct http_exchange *waiting; /* that of /wait, or of /stream */
     struct http_watcher watcher;
+    bool wants_each;
     struct event events[EVENTS_MAX];
     unsigned event_count;
+    unsigned told; /* how often it has heard of answers */
 };
 
 /* ------------------------------------------------------------------ the server */
@@ -195,31 +197,34 @@ static void test_only_known_hosts(void **state)
 
 /* ------------------------------------------------------------------ the watcher */
 
-static void on_begin(void *data, const struct http_exchange *exchange)
+static bool on_begin(void *data, const struct http_exchange *exchange)
 {
     struct fixture *fixture = data;
     assert_true(fixture->event_count < EVENTS_MAX);
     fixture->events[fixture->event_count++] = (struct event){
-        .exchange = exchange,
         .route = http_exchange_route(exchange),
         .began_ns = http_exchange_began_ns(exchange),
         .fd = http_exchange_fd(exchange),
         .status = -1,
     };
+    return fixture->wants_each;
 }
 
-/* The newest of this exchange is the one that is over. */
-static void on_answered(void *data, const struct http_exchange *exchange, int status)
+/* The newest that they are like is the one that is over. */
+static void on_answered(void *data, const struct http_answers *answers)
 {
     struct fixture *fixture = data;
     unsigned i = fixture->event_count;
-    while (i > 0 && fixture->events[i - 1].exchange != exchange)
+    fixture->told++;
+    while (i > 0 && fixture->events[i - 1].began_ns != answers->to.began_ns)
+        i--;
+    while (i > 0 && fixture->events[i - 1].route != answers->to.route)
         i--;
     assert_true(i > 0);
+    assert_int_equal(fixture->events[i - 1].began_ns, answers->to.began_ns);
     assert_int_equal(fixture->events[i - 1].status, -1);
-    assert_int_equal(fixture->events[i - 1].route, http_exchange_route(exchange));
-    assert_int_equal(fixture->events[i - 1].began_ns, http_exchange_began_ns(exchange));
-    fixture->events[i - 1].status = status;
+    fixture->events[i - 1].status = answers->status;
+    fixture->events[i - 1].count = answers->count;
 }
 
 static int open_watched(void **state)
@@ -308,6 +313,40 @@ static void test_streams_are_watched(void **state)
     assert_event(fixture, 1, ROUTE_STREAM, 0);
 }
 
+static void send_two_kinds(struct fixture *fixture)
+{
+    client_send(fixture->client, "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n"
+                                 "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n"
+                                 "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n"
+                                 "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_non_null(client_await(fixture->client, 4));
+}
+
+/* What is read at once and alike begins once, and is over at once. */
+static void test_alike_requests_are_told_of_together(void **state)
+{
+    struct fixture *fixture = *state;
+    send_two_kinds(fixture);
+    assert_int_equal(fixture->event_count, 2);
+    assert_int_equal(fixture->told, 2);
+    assert_event(fixture, 0, ROUTE_FAST, 200);
+    assert_int_equal(fixture->events[0].count, 3);
+    assert_event(fixture, 1, ROUTE_COUNT, 404);
+    assert_int_equal(fixture->events[1].count, 1);
+}
+
+static void test_alike_requests_are_told_of_one_by_one(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->wants_each = true;
+    send_two_kinds(fixture);
+    assert_int_equal(fixture->event_count, 4);
+    assert_int_equal(fixture->told, 2);
+    assert_int_equal(fixture->events[0].began_ns, fixture->events[2].began_ns);
+    assert_event(fixture, 2, ROUTE_FAST, 200);
+    assert_int_equal(fixture->events[2].count, 3);
+}
+
 static void test_nobody_watches_any_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -333,6 +372,8 @@ int main(void)
         WATCHED_TEST(test_a_request_that_waits_is_watched),
         WATCHED_TEST(test_an_abandoned_request_is_watched),
         WATCHED_TEST(test_streams_are_watched),
+        WATCHED_TEST(test_alike_requests_are_told_of_together),
+        WATCHED_TEST(test_alike_requests_are_told_of_one_by_one),
         WATCHED_TEST(test_nobody_watches_any_more),
     };
     harness_prepare_process();
