@@ -86,6 +86,7 @@ results: demo
 
 test:
 	@.ci/deps build test
+	@[ '$(BROWSER)' = off ] || .ci/deps browser || echo 'The tests in a browser will be skipped.'
 	@$(MAKE) --no-print-directory -j$(shell nproc 2>/dev/null || echo 2) run-tests
 
 run: deps
@@ -98,7 +99,7 @@ SUPPORT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
 PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
 PROBE_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/loadtest/*_test.c))
-SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_test))
+SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_test tests/browser/*_test))
 
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
@@ -108,7 +109,7 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 
 .PHONY: run-tests coverage layers lint format
 run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
-	@BUILD=$(BUILD) tests/run $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
+	@BUILD=$(BUILD) BROWSER=$(BROWSER) tests/run $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
 
 coverage:
 	@.ci/deps build test
@@ -147,13 +148,17 @@ help:
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS=60'
 	@echo 'make soak       a mixed load for SOAK_SECONDS=60, then nothing may have leaked'
 	@echo 'make bench      side by side with other servers; BENCH=quick for a minute'
+	@echo 'make browser-bench  what the dashboard costs a browser at 10,000 requests/s'
+	@echo 'make pictures   play scenes in a browser and take docs/images/observer-*.png'
 	@echo 'make instructions  instructions per request, against the figures checked in'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
+	@echo 'BROWSER=off leaves the tests in a browser out.'
 
 include tests/fuzz/fuzz.mk
 include tests/faults/faults.mk
 include tests/soak/soak.mk
+include tests/browser/browser.mk
 include loadtest/bench/bench.mk
 
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

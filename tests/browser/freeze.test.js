@@ -1,0 +1,106 @@
+/* freeze.test.js – the lesson itself: the loop stands still, the picture does not. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test from 'node:test';
+import { ARTEFACTS, openPage } from './support/browser.js';
+import { blocked, live, milliseconds, openTable, quiet, rowsOf, watchFrames } from './support/dashboard.js';
+import { startServer } from './support/server.js';
+import { witness } from './support/witness.js';
+
+const SEEN_WITHIN_MS = 200;
+const ATTEMPTS = 3; /* other programs run on this machine as well */
+
+/** Fires a /heavy that blocks the loop; resolves, when it is answered, with the moment (ms, as in Date). */
+async function freeze(server, ms) {
+  const response = await fetch(`${server.patient}/heavy?ms=${ms}&offload=none`);
+  assert.equal(response.status, 200);
+  assert.equal((await response.json()).strategy, 'none');
+  return performance.timeOrigin + performance.now();
+}
+
+/** Makes the page note when it turned the alarm on: window.alarms, ms as in Date. */
+const noteAlarms = (page) =>
+  page.evaluate(() => {
+    window.alarms = [];
+    new MutationObserver(() => {
+      if (document.body.dataset.blocked === 'true')
+        window.alarms.push(performance.timeOrigin + performance.now());
+    }).observe(document.body, { attributeFilter: ['data-blocked'] });
+  });
+
+test('the page knows of a freeze within 200 ms', async (t) => {
+  const server = await startServer();
+  const events = await witness(server.observer);
+  const { page, complaints, close } = await openPage(server.observer);
+  await live(page);
+  await noteAlarms(page);
+  const seen = [];
+  for (let i = 0; i < ATTEMPTS && !(Math.min(...seen) <= SEEN_WITHIN_MS); i++) {
+    const known = events.batches.length;
+    await freeze(server, 1000);
+    await page.waitForFunction((n) => window.alarms.length > n, i);
+    const stall = await events.until(
+      (batch) => events.batches.indexOf(batch) >= known && batch.stalls.find(({ by }) => by.includes('/heavy')),
+    );
+    const alarms = await page.evaluate(() => window.alarms);
+    seen.push(alarms[i] - (events.config.epoch_unix_ms + stall.began));
+    await blocked(page, false);
+  }
+  t.diagnostic(`seen ${seen.map((ms) => ms.toFixed(0)).join(', ')} ms after the beginning of the freeze`);
+  assert.ok(seen.every((ms) => ms > 0), 'nothing is seen before it begins');
+  assert.ok(Math.min(...seen) <= SEEN_WITHIN_MS);
+  events.close();
+  await close();
+  assert.deepEqual(complaints, []);
+  await server.stop();
+});
+
+test('the pictures move on during a freeze, and the verdict names it', async (t) => {
+  const server = await startServer();
+  const { page, complaints, close } = await openPage(server.observer);
+  await live(page);
+  await quiet(page);
+  let over = false;
+  const end = freeze(server, 4000).finally(() => (over = true));
+  await blocked(page);
+
+  await page.click('#fire-fast');
+  const asked = Date.now();
+  await openTable(page, 'dots');
+  await page.waitForFunction(() => document.querySelector('#dots tbody')?.textContent.includes('outstanding'));
+  const outstanding = (await rowsOf(page, 'dots')).filter(([, request]) => request.startsWith('/fast'));
+  assert.equal(outstanding[0][2], 'outstanding');
+
+  const { changes, allBlocked, milliseconds: length } = await watchFrames(page, 30);
+  t.diagnostic(`30 frames in ${length.toFixed(0)} ms, of which changed: ${JSON.stringify(changes)}`);
+  assert.ok(allBlocked, 'it was frozen in all of these frames');
+  for (const [picture, n] of Object.entries(changes)) assert.ok(n >= 15, `${picture} changed in ${n} of 30 frames`);
+
+  await page.waitForFunction(() => /\/heavy/.test(document.querySelector('#verdict-text').textContent));
+  assert.equal(await page.getAttribute('#verdict', 'data-level'), 'bad');
+  assert.match(await page.textContent('#verdict-title'), /blocked/i);
+  assert.match(await page.textContent('#verdict-text'), /\bnone\b/);
+  assert.match(await page.textContent('#verdict-advice'), /threadpool|worker/);
+  await page.screenshot({ path: join(ARTEFACTS, 'freeze-light.png') });
+  await page.keyboard.press('t');
+  await page.screenshot({ path: join(ARTEFACTS, 'freeze-dark.png') });
+  assert.equal(over, false, 'all this was seen before the end of the freeze');
+
+  const remaining = (await end) - asked;
+  await blocked(page, false);
+  await page.waitForFunction(() => !document.querySelector('#dots tbody').textContent.includes('outstanding'));
+  const [answered] = (await rowsOf(page, 'dots')).filter(([, request]) => request.startsWith('/fast'));
+  t.diagnostic(`/fast sent meanwhile took ${answered[2]}; ${remaining.toFixed(0)} ms were left of the freeze`);
+  assert.ok(Math.abs(milliseconds(answered[2]) - remaining) < 250, `${answered[2]}, not ${remaining} ms`);
+  assert.equal(answered[5], '200');
+
+  await openTable(page, 'strip');
+  await page.waitForFunction(() => document.querySelector('#strip tbody')?.textContent.includes('/heavy'));
+  const [stall] = (await rowsOf(page, 'strip')).filter(([, , by]) => by.includes('/heavy'));
+  assert.ok(milliseconds(stall[1]) > 3000, `a stall of ${stall[1]}`);
+  assert.equal(stall[3], 'none');
+  assert.equal(stall[4], '1');
+  await close();
+  assert.deepEqual(complaints, []);
+  await server.stop();
+});
