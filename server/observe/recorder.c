@@ -7,13 +7,17 @@ static size_t row_of(size_t route)
     return route < RECORDING_ROUTES - 1 ? route : RECORDING_ROUTES - 1;
 }
 
+/* If this one has waited, those that were read with it have waited, too, and each of them counts.
+ */
 static bool on_begin(void *data, const struct http_exchange *exchange)
 {
     struct recorder *recorder = data;
-    counter_set(&recorder->recording->loop.route, row_of(http_exchange_route(exchange)) + 1);
+    struct loop_record *loop = &recorder->recording->loop;
+    uint64_t waiters = counter_get(&loop->waiters);
+    counter_set(&loop->route, row_of(http_exchange_route(exchange)) + 1);
     loop_monitor_request(&recorder->monitor, http_exchange_fd(exchange),
                          http_exchange_began_ns(exchange));
-    return recorder->monitor.catching_up;
+    return counter_get(&loop->waiters) != waiters;
 }
 
 static void on_answered(void *data, const struct http_answers *answers)

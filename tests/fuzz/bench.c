@@ -322,20 +322,22 @@ static const struct http_route routes[] = {
 
 /* ------------------------------------------------------------------ the life of a bench */
 
-static void on_begin(void *data, const struct http_exchange *exchange)
+static bool on_begin(void *data, const struct http_exchange *exchange)
 {
     struct bench *bench = data;
     FUZZ_CHECK(http_exchange_fd(exchange) >= 0);
     FUZZ_CHECK(http_exchange_route(exchange) <= bench->server.router.count);
     bench->watched_begins++;
+    return true; /* of each */
 }
 
 /* Of a peer there is one exchange at a time. */
-static void on_answered(void *data, const struct http_exchange *exchange, int status)
+static void on_answered(void *data, const struct http_answers *answers)
 {
     struct bench *bench = data;
-    FUZZ_CHECK(http_exchange_route(exchange) <= bench->server.router.count && status >= 0);
-    bench->watched_ends++;
+    FUZZ_CHECK(answers->to.route <= bench->server.router.count && answers->status >= 0);
+    FUZZ_CHECK(answers->count > 0);
+    bench->watched_ends += answers->count;
     FUZZ_CHECK(bench->watched_begins >= bench->watched_ends);
     FUZZ_CHECK(bench->watched_begins - bench->watched_ends < FAKE_PEERS);
 }

@@ -87,6 +87,7 @@ bars() {
     echo "mandelbrot in steps over one step|$(kernel_ratio mandelbrot mandelbrot-one-step)|at most|1.01|"
     echo "a job to an idle worker|$(handed_over worker 3)|at most|30|µs"
     echo "a job to a thread of its own|$(handed_over worker-per-request 3)|at most|150|µs"
+    observer_bars
 }
 
 # Adds a verdict to each bar: what|figure|relation|bar|unit|met, MISSED or not measured
@@ -174,7 +175,7 @@ bar_rows() {
 
 # in_the_terminal
 print_tables() {
-    local name
+    local name rows
     while IFS='|' read -r name _; do
         printf '\n%s\n' "$(workload_title "$name")"
         servers_by_workload "$name" | table
@@ -185,6 +186,10 @@ print_tables() {
     growth_rows | table
     echo
     kernel_rows | table
+    for rows in overhead_rows scrape_rows agreement_rows idle_rows; do
+        echo
+        "$rows" | table
+    done
     echo
     handover_rows | tr -d '`' | table
     echo
@@ -266,6 +271,28 @@ behind it, so that lane and loop are asleep (\`bench-handover $HANDOVER 19\`: ro
 $(handover_rows | markdown)
 
 $([ ! -e "$here/nice.md" ] || cat "$here/nice.md")
+
+## The observer
+
+Recording is on unless \`--observer=off\`: the same server with it and without it takes turns, $OVERHEAD_ROUNDS rounds of
+$OVERHEAD_SECONDS s each; the observer's thread and the watchdog's are on the server's core, and their time counts.
+
+$(overhead_rows | markdown)
+
+Its pages while the loop is held by one request of mode \`none\`, $SCRAPES times each, by \`curl\`:
+
+$(scrape_rows | markdown)
+
+What is recorded, beside what the open-loop probe sees at the same time (medians of $AGREEMENT_ROUNDS rounds of $AGREEMENT_SECONDS s). *Event loop
+lag* is the server's answer to what any request would have to wait: the probe's latency from the instant at which a request for \`/fast\` was due,
+while the loop is held for 0.4 s of each second. *Wait in the socket* is that of the requests that were sent and had to wait 5 ms or more; the
+kernel knows it to a tick ($(tick_ms)). *Wait + run + return* are the three legs of a job, beside the client's latency from sending to answer.
+
+$(agreement_rows | markdown)
+
+Doing nothing for $IDLE_SECONDS s:
+
+$(idle_rows | markdown)
 
 $(cat "$here/notes.md")
 END

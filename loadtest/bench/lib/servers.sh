@@ -24,7 +24,8 @@ server_command() {
     case $name in
         limit) command=("$BUILD/bench-limit" "$port") ;;
         limit-closing) command=("$BUILD/bench-limit" "$port" close) ;;
-        offloop) command=("$BUILD/offloop" --port "$port") ;;
+        offloop) command=("$BUILD/offloop" --port "$port" --observer "$((port + OBSERVER_ABOVE))") ;;
+        unobserved) command=("$BUILD/offloop" --port "$port" --observer off) ;;
         nginx)
             [ -n "$nginx" ] || return 1
             command=("$nginx" -c "$(configured nginx.conf "$port")")
@@ -81,7 +82,7 @@ launch() {
 
 launch_all() {
     local name port=$PORT_BASE
-    for name in $SERVERS limit-closing; do
+    for name in $SERVERS limit-closing unobserved; do
         port=$((port + 1))
         if ! server_command "$name" "$port"; then
             say "without $name: ${missing[$name]:-it is not here}"
@@ -90,7 +91,7 @@ launch_all() {
         progress "starting $name"
         launch "$name" "$port"
         pid_of[$name]=$spawned port_of[$name]=$port version_of[$name]=$(server_version "$name")
-        [ "$name" = limit-closing ] || available+=("$name")
+        [[ $name == limit-closing || $name == unobserved ]] || available+=("$name")
     done
 }
 
