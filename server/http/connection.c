@@ -71,11 +71,10 @@ static void abandon(struct http_connection *connection, enum connection_state st
     connection->state = state;
     if (!abandoned)
         return;
-    counter_add(&connection->server->counters->exchanges_abandoned, 1);
-    if (connection->server->watcher != NULL) {
-        http_exchange_watch(&connection->exchange, 0);
-        http_exchange_tell(connection->server);
-    }
+    struct http_server *server = connection->server;
+    counter_add(&server->counters->exchanges_abandoned, 1);
+    http_watched_answer(&server->watched, &connection->exchange.like, 0);
+    http_watched_tell(&server->watched);
     connection->exchange.on_abandoned(connection->exchange.data);
 }
 
@@ -235,7 +234,7 @@ void http_connection_leave(struct http_connection *connection)
         take(connection);
     if (is_truncated(connection))
         http_exchange_refuse(connection, 400, "the input ended in the middle of a request");
-    http_exchange_tell(connection->server);
+    http_watched_tell(&connection->server->watched);
     int rc = connection->state != CONNECTION_CLOSING ? http_outbox_flush(&connection->outbox) : 0;
     connection->server->output.length = 0;
     connection->server->running = NULL;
@@ -283,7 +282,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     }
     if (length == 0 || connection->state == CONNECTION_LINGERING)
         return;
-    if (connection->server->watcher != NULL)
+    if (connection->server->watched.watcher != NULL)
         connection->read_at_ns = uv_hrtime();
     if (http_inbox_receive(&connection->inbox, buffer->base, (size_t)length) != 0) {
         http_connection_give_up(connection, UV_ENOMEM);

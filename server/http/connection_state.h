@@ -36,8 +36,7 @@ enum connection_state {
 struct http_exchange {
     void (*on_abandoned)(void *data);
     void *data;
-    struct http_requests like; /* its row in the table, or behind the last; when it was read, if
-                                  somebody watches */
+    struct http_requests like; /* for the watcher: its route, and when it was read */
     bool deferred;
     bool streams;    /* its head has gone out, its content comes in pieces */
     int status;      /* of an answer that streams */
@@ -93,12 +92,6 @@ enum http_persistence http_exchange_persistence(const struct http_connection *co
 
 /* From HANDLING back to IDLE: the answer is complete, or will be before leave. Counts it. */
 enum http_persistence http_exchange_conclude(struct http_connection *connection, int status);
-
-/* For the watcher. An answer is given, or with 0 none any more. */
-void http_exchange_watch(const struct http_exchange *exchange, int status);
-
-/* Tells the watcher what has been given since the last time. */
-void http_exchange_tell(struct http_server *server);
 
 /* Puts an answer into the outbox, or gives the connection up. */
 void http_exchange_send(struct http_connection *connection, const struct http_response *response,

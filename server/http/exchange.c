@@ -68,25 +68,12 @@ void http_exchange_defer(struct http_exchange *exchange, void (*on_abandoned)(vo
     exchange->data = data;
 }
 
-static bool are_alike(const struct http_requests *these, const struct http_requests *those)
-{
-    return these->began_ns == those->began_ns && these->route == those->route;
-}
-
-static void tell_of(struct http_server *server, const struct http_exchange *exchange)
-{
-    static const struct http_requests nothing = {.began_ns = UINT64_MAX};
-    bool each = server->watcher->on_begin(server->watcher->data, exchange);
-    server->known = each ? nothing : exchange->like;
-}
-
 void http_exchange_routed(struct http_exchange *exchange, size_t route)
 {
     const struct http_connection *connection = http_connection_of(exchange);
-    struct http_server *server = connection->server;
-    exchange->like = (struct http_requests){route, connection->read_at_ns};
-    if (server->watcher != NULL && !are_alike(&exchange->like, &server->known))
-        tell_of(server, exchange);
+    exchange->like.route = route;
+    exchange->like.began_ns = connection->read_at_ns;
+    http_watched_request(&connection->server->watched, exchange, &exchange->like);
 }
 
 size_t http_exchange_route(const struct http_exchange *exchange)
@@ -105,24 +92,6 @@ int http_exchange_fd(const struct http_exchange *exchange)
     const uv_tcp_t *socket = &http_connection_of(exchange)->socket;
     int rc = uv_fileno((const uv_handle_t *)socket, &fd);
     return rc == 0 ? fd : rc;
-}
-
-void http_exchange_watch(const struct http_exchange *exchange, int status)
-{
-    struct http_server *server = http_connection_of(exchange)->server;
-    struct http_answers *answers = &server->answers;
-    if (answers->status != status || !are_alike(&answers->to, &exchange->like)) {
-        http_exchange_tell(server);
-        *answers = (struct http_answers){.to = exchange->like, .status = status};
-    }
-    answers->count++;
-}
-
-void http_exchange_tell(struct http_server *server)
-{
-    if (server->answers.count > 0 && server->watcher != NULL)
-        server->watcher->on_answered(server->watcher->data, &server->answers);
-    server->answers.count = 0;
 }
 
 /* A connection goes on unless this request, its quota or a drain ends it; a drain lets the requests
@@ -149,8 +118,8 @@ enum http_persistence http_exchange_conclude(struct http_connection *connection,
     connection->state = CONNECTION_IDLE;
     connection->since = server->ticks;
     count_answer(server->counters, status);
-    if (server->watcher != NULL)
-        http_exchange_watch(&connection->exchange, status);
+    if (server->watched.watcher != NULL)
+        http_watched_answer(&server->watched, &connection->exchange.like, status);
     return persistence;
 }
 

@@ -157,7 +157,7 @@ void http_server_set_fields(struct http_server *server, const struct http_fields
 
 void http_server_watch(struct http_server *server, const struct http_watcher *watcher)
 {
-    server->watcher = watcher;
+    server->watched = (struct http_watched){.watcher = watcher};
 }
 
 static int listener_fd(const struct http_server *server)

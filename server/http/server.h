@@ -12,7 +12,7 @@
 #include "server/http/outbox.h"
 #include "server/http/parser.h"
 #include "server/http/router.h"
-#include "server/http/watcher.h"
+#include "server/http/watched.h"
 
 /* Names and defaults are Node's where Node has them. All must be above zero, but
  * max_requests_per_socket where zero means no limit. */
@@ -46,9 +46,7 @@ struct http_server {
     struct http_router router;
     void *context;             /* for the handlers */
     struct http_fields fields; /* of every answer */
-    const struct http_watcher *watcher;
-    struct http_requests known;  /* that the watcher need not be told of one by one */
-    struct http_answers answers; /* that it has not been told of */
+    struct http_watched watched;
     struct http_counters own_counters, *counters; /* the second points to the first, or elsewhere */
     struct http_date date;
     struct http_parser_shared parser_shared;
