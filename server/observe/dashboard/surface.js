@@ -72,7 +72,8 @@ export class Surface {
       drift.anchor = view.to;
     }
     drift.shift = view.x(drift.anchor, this.width);
-    this.box.style.transform = `translateX(${drift.shift.toFixed(2)}px)`;
+    const pixels = window.devicePixelRatio || 1; /* between two of them, text would be blurred */
+    this.box.style.transform = `translateX(${Math.round(drift.shift * pixels) / pixels}px)`;
   }
 
   /** A text at a moment of time: x is where that is in this frame. */
