@@ -180,6 +180,31 @@ static void test_readers_beside_the_writer_see_no_torn_record(void **state)
         assert_state(&readers[i], readers[i].read, MANY - readers[i].read, MANY);
 }
 
+/* Reads where the writer writes: always one of the oldest that are still there. */
+static void *read_at_the_edge(void *data)
+{
+    struct reader *reader = data;
+    uint64_t distance = 1;
+    while (reader->cursor < MANY) {
+        uint64_t written = counter_get(&reader->trace->written);
+        if (written > TRACE_SLOTS && written < MANY)
+            reader->cursor = written - TRACE_SLOTS + distance++ % 64;
+        reader->last = 0; /* it goes back and forth */
+        read_one(reader);
+    }
+    return NULL;
+}
+
+static void test_a_reader_whose_records_are_overwritten_sees_no_torn_one(void **state)
+{
+    struct reader reader = {.trace = *state};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, read_at_the_edge, &reader), 0);
+    write_numbers(*state, 1, MANY);
+    pthread_join(thread, NULL);
+    assert_false(reader.torn);
+}
+
 /* A reader that keeps up: nothing may count as missed that has only not quite been written. */
 static void *write_within_reach(void *data)
 {
@@ -212,6 +237,7 @@ int main(void)
         TRACE_TEST(test_a_slow_reader_misses_only_what_it_was_too_slow_for),
         TRACE_TEST(test_two_readers_do_not_disturb_each_other),
         TRACE_TEST(test_readers_beside_the_writer_see_no_torn_record),
+        TRACE_TEST(test_a_reader_whose_records_are_overwritten_sees_no_torn_one),
         TRACE_TEST(test_nothing_is_missed_that_was_not_overwritten),
     };
     return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
