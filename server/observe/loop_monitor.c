@@ -7,17 +7,19 @@
  *
  * When the poll returned is known only at check: prepared_ns and the idle time since then.
  *
- * Costs two reads of the clock and one of the idle time for each turn, however many requests that
- * serves. */
+ * Costs two reads of the clock and one of the idle time for each turn, and another of the idle time
+ * if the turn serves requests, however many. */
 #include "server/observe/loop_monitor.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-enum { TICK_MS = 10, WAITED_MS = 5, QUIET_TURNS = 2 };
+/* A connection that came during a block is accepted in the first turn after it and read in the
+ * second. */
+enum { TICK_MS = 10, WAITED_MS = 5, LAG_MS = 1000, LATE_TURNS = 3 };
 
-static const uint64_t MS = 1000000, WORST_FOR_NS = 1000000000;
+static const uint64_t MS = 1000000;
 
 static uint64_t idle_since(const struct loop_monitor *monitor)
 {
@@ -50,25 +52,41 @@ static uint64_t lay_in_socket_ns(int fd)
     return info.tcpi_last_data_recv * MS;
 }
 
-void loop_monitor_request(struct loop_monitor *monitor, int fd, uint64_t now_ns)
+/* How long the block that serves a request has lasted when it is read. */
+static uint64_t block_before(struct loop_monitor *monitor, uint64_t now_ns)
 {
-    uint64_t seen_ns =
-        monitor->stamp_ns > monitor->prepared_ns ? monitor->stamp_ns : monitor->prepared_ns;
-    monitor->stamp_ns = now_ns;
-    bool suspicious = now_ns > seen_ns + LOOP_LATE_MS * MS; /* or the loop was idle */
-    if (!suspicious && !monitor->catching_up)
-        return;
-    bool late = block_so_far(monitor, now_ns) >= LOOP_LATE_MS * MS;
-    if (!late && !monitor->catching_up)
-        return;
-    monitor->catching_up = true;
-    uint64_t waited_ns = lay_in_socket_ns(fd);
-    if (waited_ns < WAITED_MS * MS)
-        return;
-    monitor->quiet_turns = 0;
-    wait_for(late ? &monitor->for_block : &monitor->for_stall, waited_ns);
+    if (monitor->polling && monitor->polled_ns == 0)
+        monitor->polled_ns = monitor->prepared_ns + idle_since(monitor);
+    uint64_t began_ns = monitor->polling ? monitor->polled_ns : monitor->began_ns;
+    return now_ns > began_ns ? now_ns - began_ns : 0;
+}
+
+/* A request that came before the end of the last stall has waited for that, unless the present
+ * block is another one. */
+static void enter_wait(struct loop_monitor *monitor, uint64_t block_ns, uint64_t now_ns,
+                       uint64_t waited_ns)
+{
+    bool again = block_ns >= LOOP_STALL_MS * MS;
+    monitor->asking_turns = LATE_TURNS;
     counter_add(&monitor->recording->loop.waiters, 1);
     histogram_record(&monitor->recording->loop.waited, waited_ns);
+    if (monitor->has_stall && !again && now_ns - waited_ns < monitor->stall.ended_ns) {
+        wait_for(&monitor->for_stall, waited_ns);
+        monitor->stall_turns = LATE_TURNS;
+    } else if (block_ns >= LOOP_LATE_MS * MS) {
+        wait_for(&monitor->for_block, waited_ns);
+    }
+}
+
+void loop_monitor_request(struct loop_monitor *monitor, int fd, uint64_t now_ns)
+{
+    uint64_t block_ns = block_before(monitor, now_ns);
+    monitor->request_ns = now_ns;
+    if (block_ns < LOOP_LATE_MS * MS && monitor->asking_turns == 0)
+        return;
+    uint64_t waited_ns = lay_in_socket_ns(fd);
+    if (waited_ns >= WAITED_MS * MS)
+        enter_wait(monitor, block_ns, now_ns, waited_ns);
 }
 
 /* ------------------------------------------------------------------ stalls */
@@ -83,12 +101,14 @@ static void stall_publish(struct loop_monitor *monitor)
     monitor->for_stall = (struct loop_waiters){0};
 }
 
-/* Whose fault it was: the trip that ran on the loop last, or else the request that came last. */
+/* Whose fault it was: the trip that ran on the loop last, or else the request that came last, if
+ * either did in this block. */
 static void stall_explain(const struct loop_monitor *monitor, struct trace_record *stall)
 {
     const struct lane_record *lane = &monitor->recording->lanes[0];
     if (counter_get(&lane->since_ns) < stall->began_ns) {
-        stall->route = (uint8_t)counter_get(&monitor->recording->loop.route);
+        if (monitor->request_ns >= stall->began_ns)
+            stall->route = (uint8_t)counter_get(&monitor->recording->loop.route);
         return;
     }
     uint64_t subject = counter_get(&lane->subject);
@@ -108,8 +128,7 @@ static void stall_note(struct loop_monitor *monitor, uint64_t began_ns, uint64_t
     stall_explain(monitor, &monitor->stall);
     monitor->has_stall = true;
     monitor->for_stall = monitor->for_block;
-    monitor->catching_up = true;
-    monitor->quiet_turns = 0;
+    monitor->stall_turns = LATE_TURNS;
     counter_add(&loop->stalls, 1);
     counter_add(&loop->stalled_ns, ended_ns - began_ns);
 }
@@ -120,27 +139,44 @@ static void on_again(uv_idle_t *again)
 }
 
 /* At the end of each turn: are all counted who waited? */
-static void catch_up(struct loop_monitor *monitor)
+static void catch_up(struct loop_monitor *monitor, uint64_t block_ns)
 {
-    if (monitor->catching_up && monitor->quiet_turns++ < QUIET_TURNS) {
-        uv_idle_start(&monitor->again, on_again);
-        return;
-    }
-    if (monitor->has_stall)
+    if (block_ns >= LOOP_STALL_MS * MS)
+        stall_note(monitor, monitor->began_ns, monitor->began_ns + block_ns);
+    else if (monitor->has_stall && --monitor->stall_turns == 0)
         stall_publish(monitor);
-    monitor->catching_up = false;
-    uv_idle_stop(&monitor->again);
+    if (block_ns >= LOOP_LATE_MS * MS)
+        monitor->asking_turns = LATE_TURNS;
+    else if (monitor->asking_turns > 0)
+        monitor->asking_turns--;
+    if (monitor->asking_turns > 0 || monitor->has_stall)
+        uv_idle_start(&monitor->again, on_again);
+    else
+        uv_idle_stop(&monitor->again);
 }
 
 /* ------------------------------------------------------------------ each turn */
 
+static bool is_past(const struct loop_block *block, uint64_t now_ns)
+{
+    return now_ns - block->ended_ns > LAG_MS * MS;
+}
+
+/* When the worst one is forgotten, the worst since then takes its place. */
 static void keep_worst(struct loop_monitor *monitor, uint64_t block_ns, uint64_t now_ns)
 {
-    if (block_ns >= monitor->worst_ns || now_ns - monitor->worst_at_ns > WORST_FOR_NS) {
-        monitor->worst_ns = block_ns;
-        monitor->worst_at_ns = now_ns;
+    const struct loop_block block = {block_ns, now_ns};
+    if (is_past(&monitor->worst, now_ns)) {
+        monitor->worst = monitor->second;
+        monitor->second = (struct loop_block){0};
     }
-    counter_set(&monitor->recording->loop.lag_ns, monitor->worst_ns);
+    if (block_ns >= monitor->worst.lasted_ns || is_past(&monitor->worst, now_ns)) {
+        monitor->worst = block;
+        monitor->second = (struct loop_block){0};
+    } else if (block_ns >= monitor->second.lasted_ns) {
+        monitor->second = block;
+    }
+    counter_set(&monitor->recording->loop.lag_ns, monitor->worst.lasted_ns);
 }
 
 /* Ticks that fell into a poll were in time. */
@@ -169,16 +205,12 @@ static void on_prepare(uv_prepare_t *prepare)
     counter_set(&loop->turn_ns, block_ns);
     ticks_in_block(monitor, now_ns);
     keep_worst(monitor, block_ns, now_ns);
-    if (block_ns >= LOOP_STALL_MS * MS)
-        stall_note(monitor, monitor->began_ns, now_ns);
-    else if (monitor->catching_up)
-        catch_up(monitor);
+    catch_up(monitor, block_ns);
     monitor->for_block = (struct loop_waiters){0};
     monitor->trips = counter_get(&monitor->recording->lanes[0].trips);
     monitor->prepared_ns = now_ns;
+    monitor->polled_ns = 0;
     monitor->polling = true;
-    if (monitor->catching_up)
-        uv_idle_start(&monitor->again, on_again);
 }
 
 static void on_check(uv_check_t *check)
@@ -195,8 +227,8 @@ static void on_check(uv_check_t *check)
 uint64_t loop_monitor_lag_ns(const struct loop_monitor *monitor)
 {
     uint64_t now_ns = trip_clock_ns(), present_ns = block_so_far(monitor, now_ns);
-    bool recent = now_ns - monitor->worst_at_ns <= WORST_FOR_NS;
-    return recent && monitor->worst_ns > present_ns ? monitor->worst_ns : present_ns;
+    uint64_t past_ns = is_past(&monitor->worst, now_ns) ? 0 : monitor->worst.lasted_ns;
+    return past_ns > present_ns ? past_ns : present_ns;
 }
 
 /* ------------------------------------------------------------------ beginning and end */

@@ -30,6 +30,10 @@ struct loop_waiters {
     uint64_t longest_ns;
 };
 
+struct loop_block {
+    uint64_t lasted_ns, ended_ns;
+};
+
 struct loop_monitor {
     uv_loop_t *loop;
     struct recording *recording;
@@ -40,17 +44,19 @@ struct loop_monitor {
     void (*on_closed)(void *data);
     void *on_closed_data;
 
-    bool polling;                   /* between prepare and check */
-    uint64_t prepared_ns;           /* when the last poll was entered */
-    uint64_t began_ns;              /* the present block; known from check on */
-    uint64_t idle_ns;               /* uv_metrics_idle_time at the last check */
-    uint64_t tick_ns;               /* the next tick of the lag that is to be accounted for */
-    uint64_t stamp_ns;              /* when a request was last seen */
-    uint64_t worst_ns, worst_at_ns; /* the longest block of about the last second */
-    uint64_t trips;                 /* on the loop, before the present block */
+    bool polling;         /* between prepare and check */
+    uint64_t prepared_ns; /* when the last poll was entered */
+    uint64_t began_ns;    /* the present block; known from check on */
+    uint64_t idle_ns;     /* uv_metrics_idle_time at the last check */
+    uint64_t tick_ns;     /* the next tick of the lag that is to be accounted for */
+    uint64_t polled_ns;   /* when the present poll returned, once a request has asked; 0 before */
+    uint64_t request_ns;  /* when a request was last seen */
+    struct loop_block worst;  /* the longest block of about the last second */
+    struct loop_block second; /* the longest one since */
+    uint64_t trips;           /* on the loop, before the present block */
 
-    bool catching_up;
-    unsigned quiet_turns;
+    unsigned asking_turns; /* so many more in which requests are asked how long they have waited */
+    unsigned stall_turns;  /* so many more until the stall is told of */
     bool has_stall;
     struct trace_record stall; /* it is over, and those who waited for it are still being counted */
     struct loop_waiters for_stall, for_block;

@@ -10,6 +10,7 @@
 
 struct observed_loop {
     uv_loop_t loop;
+    uv_async_t alive; /* has nothing to do */
     struct recordings recordings;
     struct recording *recording; /* the only one */
     struct loop_monitor monitor;
