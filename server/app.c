@@ -254,7 +254,7 @@ int app_show(struct app *app)
     if (app->context.member > 0)
         return 0;
     http_server_authority(&app->http, authority, sizeof authority);
-    return observation_show(&app->observation, &app->options, authority);
+    return observation_start(&app->observation, &app->options, authority);
 }
 
 unsigned app_observer_port(const struct app *app)
@@ -309,6 +309,7 @@ static void tell_ready(struct app *app)
         return;
     }
     log_listening(app);
+    observation_tell(&app->observation);
     uint64_t interval_ms = systemd_watchdog_ms();
     int rc = systemd_notify("READY=1");
     if (rc != 0)

@@ -163,9 +163,11 @@ void observation_forget(struct observation *observation, unsigned index)
         recording_end(&observation->recordings.table[index]);
 }
 
-static void log_observing(const struct observation *observation)
+void observation_tell(const struct observation *observation)
 {
     char authority[80], url[96];
+    if (observation->observer == NULL)
+        return;
     observer_authority(observation->observer, authority, sizeof authority);
     snprintf(url, sizeof url, "http://%s", authority);
     cJSON *fields = cJSON_CreateObject();
@@ -190,8 +192,8 @@ static int start_observer(struct observation *observation, const struct options 
     return observer_start(&observation->observer, observer_options);
 }
 
-int observation_show(struct observation *observation, const struct options *options,
-                     const char *patient)
+int observation_start(struct observation *observation, const struct options *options,
+                      const char *patient)
 {
     if (options->observer == OBSERVER_OFF)
         return 0;
@@ -211,11 +213,18 @@ int observation_show(struct observation *observation, const struct options *opti
         .blocked_after_ms = options->blocked_after,
     };
     int rc = start_observer(observation, options, &observer_options);
-    if (rc == 0)
-        log_observing(observation);
-    else
+    if (rc != 0)
         log_event(LOG_ERROR, "observer_failed", NULL, "cannot observe on %s port %u: %s",
                   options->observer_host, observer_options.port, uv_strerror(rc));
+    return rc;
+}
+
+int observation_show(struct observation *observation, const struct options *options,
+                     const char *patient)
+{
+    int rc = observation_start(observation, options, patient);
+    if (rc == 0)
+        observation_tell(observation);
     return rc;
 }
 

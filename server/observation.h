@@ -54,6 +54,12 @@ void observation_forget(struct observation *observation, unsigned index);
 int observation_show(struct observation *observation, const struct options *options,
                      const char *patient);
 
+/* The two steps of observation_show: starting, and logging where; for who has something to say
+ * before. A start that fails is logged. */
+int observation_start(struct observation *observation, const struct options *options,
+                      const char *patient);
+void observation_tell(const struct observation *observation);
+
 /* Ends the observer and frees the memory. After the loop has run out of handles. */
 void observation_close(struct observation *observation);
 

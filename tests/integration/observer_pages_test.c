@@ -69,6 +69,24 @@ static void leave(struct patient *patient)
     await_jobs(patient, "jobs/process/cancelled", 2);
 }
 
+/* Holds the loop, and returns when the stall has been seen by the observer, and all that was before
+ * it. */
+static void stall(struct patient *patient)
+{
+    struct visitor events;
+    struct visitor_event event;
+    assert_int_equal(patient_ask(patient, "/heavy?kernel=sleep&n=120&offload=none")->status, 200);
+    visitor_open(&events, patient->observer_port);
+    visitor_get(&events, "/events", "Last-Event-ID: 0\r\n");
+    assert_int_equal(visitor_await(&events)->status, 200);
+    for (bool told = false; !told; visitor_free_event(&event)) {
+        assert_true(visitor_next_event(&events, &event));
+        const char *stalls = event.data != NULL ? strstr(event.data, "\"stalls\":[") : NULL;
+        told = stalls != NULL && strstr(stalls, "\"by\":\"GET /heavy (sleep n=120)\"") != NULL;
+    }
+    visitor_close(&events);
+}
+
 static void start_busy(struct patient *patient)
 {
     static char program[512];
@@ -89,7 +107,7 @@ static void start_busy(struct patient *patient)
     assert_int_equal(patient_ask(patient, "/heavy?offload=cloud")->status, 400);
     ask_sliced(patient);
     leave(patient);
-    assert_int_equal(patient_ask(patient, "/heavy?kernel=sleep&n=120&offload=none")->status, 200);
+    stall(patient);
 }
 
 /* ------------------------------------------------------------------ metrics */
@@ -364,19 +382,8 @@ static void test_the_report(void **state)
                                         "/fast",          "/heavy",  "threadpool", "sqlite",
                                         "lanes",          "worker 1"};
     struct patient patient;
-    struct visitor events;
-    struct visitor_event event;
     (void)state;
     start_busy(&patient);
-    visitor_open(&events, patient.observer_port); /* a look later it is all there */
-    visitor_get(&events, "/events", "Last-Event-ID: 0\r\n");
-    assert_int_equal(visitor_await(&events)->status, 200);
-    for (bool told = false; !told; visitor_free_event(&event)) {
-        assert_true(visitor_next_event(&events, &event));
-        told =
-            event.data != NULL && strstr(event.data, "\"by\":\"GET /heavy (sleep n=120)\"") != NULL;
-    }
-    visitor_close(&events);
     const char *text = patient_observe(&patient, "/report")->body;
     const char *title = strstr(text, "\n\n") + 2;
     assert_memory_equal(text, "offloop " OFFLOOP_VERSION "\n\n", 10 + strlen(OFFLOOP_VERSION));

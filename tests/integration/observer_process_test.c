@@ -37,8 +37,8 @@ static void test_it_says_where(void **state)
     struct program program = program_start(-1, "--observer=0", NULL);
     struct visitor visitor;
     (void)state;
-    unsigned port = observer_port_of(&program);
     assert_true(program_await(&program, "listening"));
+    unsigned port = observer_port_of(&program);
     assert_true(port != program.port);
     visitor_open(&visitor, port);
     assert_int_equal(visitor_ask(&visitor, "/healthz")->status, 200);
@@ -52,7 +52,6 @@ static void test_a_port_that_is_taken_is_one_line_and_status_1(void **state)
     char option[64];
     (void)state;
     snprintf(option, sizeof option, "--observer=%u", observer_port_of(&one));
-    assert_true(program_await(&one, "listening"));
     struct program two = program_start(-1, option, NULL);
     assert_int_equal(program_await_silence(&two), 1);
     assert_non_null(strstr(two.line, "\"event\":\"observer_failed\""));
@@ -109,8 +108,8 @@ static void check_reports(struct program *program)
 {
     char name[64], text[16384];
     struct visitor visitor;
-    unsigned observer_port = observer_port_of(program);
     assert_true(program_await(program, "listening"));
+    unsigned observer_port = observer_port_of(program);
     report_name(name, sizeof name, program, 1);
     FILE *other = fopen(name, "we"); /* of a server before, with the same pid */
     assert_non_null(other);
@@ -157,7 +156,7 @@ static void test_a_report_that_cannot_be_written(void **state)
     assert_non_null(getcwd(before, sizeof before));
     assert_int_equal(chdir("/proc"), 0);
     struct program program = program_start(-1, "--observer=0", NULL);
-    assert_true(program_await(&program, "listening"));
+    (void)observer_port_of(&program);
     signal_one(program.pid, SIGUSR2);
     assert_non_null(fgets(program.line, sizeof program.line, program.log));
     assert_memory_equal(program.line, "offloop: cannot write offloop-report-", 37);
