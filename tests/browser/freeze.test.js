@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ARTEFACTS, openPage } from './support/browser.js';
-import { blocked, live, milliseconds, openTable, quiet, rowsOf, watchFrames } from './support/dashboard.js';
-import { startServer } from './support/server.js';
-import { witness } from './support/witness.js';
+import { ARTEFACTS } from './support/browser.js';
+import { blocked, milliseconds, openTable, quiet, rowsOf, watchFrames } from './support/dashboard.js';
+import { scene } from './support/scene.js';
 
 const SEEN_WITHIN_MS = 200;
 const ATTEMPTS = 3; /* other programs run on this machine as well */
@@ -29,10 +28,7 @@ const noteAlarms = (page) =>
   });
 
 test('the page knows of a freeze within 200 ms', async (t) => {
-  const server = await startServer();
-  const events = await witness(server.observer);
-  const { page, complaints, close } = await openPage(server.observer);
-  await live(page);
+  const { server, events, page } = await scene(t);
   await noteAlarms(page);
   const seen = [];
   for (let i = 0; i < ATTEMPTS && !(Math.min(...seen) <= SEEN_WITHIN_MS); i++) {
@@ -49,16 +45,10 @@ test('the page knows of a freeze within 200 ms', async (t) => {
   t.diagnostic(`seen ${seen.map((ms) => ms.toFixed(0)).join(', ')} ms after the beginning of the freeze`);
   assert.ok(seen.every((ms) => ms > 0), 'nothing is seen before it begins');
   assert.ok(Math.min(...seen) <= SEEN_WITHIN_MS);
-  events.close();
-  await close();
-  assert.deepEqual(complaints, []);
-  await server.stop();
 });
 
 test('the pictures move on during a freeze, and the verdict names it', async (t) => {
-  const server = await startServer();
-  const { page, complaints, close } = await openPage(server.observer);
-  await live(page);
+  const { server, page } = await scene(t);
   await quiet(page);
   let over = false;
   const end = freeze(server, 4000).finally(() => (over = true));
@@ -97,10 +87,7 @@ test('the pictures move on during a freeze, and the verdict names it', async (t)
   await openTable(page, 'strip');
   await page.waitForFunction(() => document.querySelector('#strip tbody')?.textContent.includes('/heavy'));
   const [stall] = (await rowsOf(page, 'strip')).filter(([, , by]) => by.includes('/heavy'));
-  assert.ok(milliseconds(stall[1]) > 3000, `a stall of ${stall[1]}`);
+  assert.ok(milliseconds(stall[1]) > remaining - 50, `a stall of ${stall[1]}`);
   assert.equal(stall[3], 'none');
   assert.equal(stall[4], '1');
-  await close();
-  assert.deepEqual(complaints, []);
-  await server.stop();
 });

@@ -57,7 +57,7 @@ function parsed(line) {
   }
 }
 
-/** SIGTERM, and it must end well: drained, and with nothing that a sanitizer has to say. */
+/* SIGTERM, and it must end well: drained, and with nothing that a sanitizer has to say. */
 async function stop(child, exited, log) {
   child.kill('SIGTERM');
   const [code, signal] = await exited;
