@@ -1,0 +1,108 @@
+/* offload.test.js – off the loop: lanes fill, queues grow, and the loop stays free. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test from 'node:test';
+import { ARTEFACTS } from './support/browser.js';
+import { milliseconds, openTable, quiet, rowsOf } from './support/dashboard.js';
+import { scene } from './support/scene.js';
+
+/* Columns of the tables. */
+const [WORK, LANE, OUTCOME] = [1, 3, 6];
+const [NAME, WAITING, RUNNING] = [1, 2, 3];
+
+/** Fires `count` /heavy from the page and opens the tables of the lanes and the queues. */
+async function fireHeavy(page, strategy, count, ms) {
+  await openTable(page, 'gantt');
+  await openTable(page, 'depth');
+  await page.selectOption('#strategy', strategy);
+  await page.fill('#size', String(ms));
+  await page.fill('#count', String(count));
+  await page.click('#fire-heavy');
+}
+
+const fire = (server, path, count) =>
+  Promise.all(
+    Array.from({ length: count }, async () => {
+      const response = await fetch(server.patient + path);
+      assert.equal(response.status, 200);
+      return response.json();
+    }),
+  );
+
+/** Resolves when the table of the lanes says that `lanes` compute. */
+const untilBusy = (page, lanes) =>
+  page.waitForFunction((lanes) => {
+    const rows = [...document.querySelectorAll('#gantt tbody tr')].map((row) => [...row.cells].map((c) => c.textContent));
+    return lanes.every((lane) => rows.some((cells) => cells[3] === lane && cells[6] === 'runs'));
+  }, lanes);
+
+/** How often the alarm was on, from now on: (await alarms()) at the end. */
+async function countAlarms(page) {
+  await page.evaluate(() => {
+    window.alarms = 0;
+    new MutationObserver(() => (window.alarms += document.body.dataset.blocked === 'true')).observe(document.body, {
+      attributeFilter: ['data-blocked'],
+    });
+  });
+  return () => page.evaluate(() => window.alarms);
+}
+
+test('six jobs fill the four threads of the pool, and two wait', async (t) => {
+  const { server, page } = await scene(t);
+  await quiet(page);
+  const alarms = await countAlarms(page);
+  await openTable(page, 'gantt');
+  await openTable(page, 'depth');
+  const answers = fire(server, '/heavy?ms=1500&offload=threadpool', 6);
+  await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('#depth tbody tr')].some(
+      ({ cells }) => cells[1].textContent === 'threadpool' && Number(cells[2].textContent) >= 2 && cells[3].textContent === '4',
+    ),
+  );
+  const [pool] = (await rowsOf(page, 'depth')).filter((cells) => cells[NAME] === 'threadpool');
+  assert.deepEqual([pool[WAITING], pool[RUNNING]], ['2', '4']);
+  assert.match(await page.getAttribute('#depth canvas', 'aria-label'), /\d/);
+
+  const fast = await fetch(`${server.patient}/fast`);
+  assert.equal(fast.status, 200);
+  await page.screenshot({ path: join(ARTEFACTS, 'threadpool-light.png') });
+  await page.keyboard.press('t');
+  await page.screenshot({ path: join(ARTEFACTS, 'threadpool-dark.png') });
+  assert.deepEqual(new Set((await answers).map(({ strategy }) => strategy)), new Set(['threadpool']));
+  await page.waitForFunction(
+    () => [...document.querySelectorAll('#gantt tbody tr')].filter(({ cells }) => cells[6].textContent === 'succeeded').length === 6,
+  );
+  assert.equal(await alarms(), 0, 'the loop was never blocked');
+});
+
+test('the page itself sends at most four heavy requests at a time', async (t) => {
+  const { page } = await scene(t);
+  await fireHeavy(page, 'worker', 6, 400);
+  await page.waitForFunction(() => /▲▲▲▲.*[2-9] requests wait/.test(document.querySelector('#slots').textContent));
+  await untilBusy(page, ['worker 1']);
+  await page.waitForFunction(
+    () => [...document.querySelectorAll('#gantt tbody tr')].filter(({ cells }) => cells[6].textContent === 'succeeded').length === 6,
+  );
+  const lanes = (await rowsOf(page, 'gantt')).filter((cells) => cells[WORK] === 'worker').map((cells) => cells[LANE]);
+  assert.ok(lanes.every((lane) => /^worker \d+$/.test(lane)), lanes.join());
+  assert.equal((await rowsOf(page, 'gantt'))[0][OUTCOME], 'succeeded');
+  await page.waitForFunction(() => /, 0 requests wait/.test(document.querySelector('#slots').textContent));
+});
+
+test('a slow query waits behind heavy jobs in the same pool', async (t) => {
+  const { server, page } = await scene(t);
+  await quiet(page);
+  await openTable(page, 'gantt');
+  await openTable(page, 'dots');
+  const answers = fire(server, '/heavy?ms=1000&offload=threadpool', 4);
+  await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
+  await page.selectOption('#via', 'sqlite');
+  await page.click('#fire-slow');
+  await page.waitForFunction(() => document.querySelector('#dots tbody')?.textContent.includes('outstanding'));
+  await answers;
+  await page.waitForFunction(() => !document.querySelector('#dots tbody').textContent.includes('outstanding'));
+  const [slow] = (await rowsOf(page, 'dots')).filter(([, request]) => request.startsWith('/slow'));
+  t.diagnostic(`/slow?ms=100 took ${slow[2]} behind four jobs of a second`);
+  assert.ok(milliseconds(slow[2]) > 150, slow[2]);
+});
