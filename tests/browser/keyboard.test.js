@@ -33,10 +33,6 @@ test('the Tab key reaches every control, and shows where it is', async (t) => {
   await page.click('#export summary'); /* its buttons are controls too */
   const controls = await numberControls(page);
   assert.ok(controls.length >= 35, `${controls.length} controls`);
-  await page.evaluate(() => {
-    document.activeElement.blur();
-    getSelection().setBaseAndExtent(document.body, 0, document.body, 0); /* where Tab begins */
-  });
   const reached = [];
   for (let i = 0; i < controls.length + 2; i++) {
     await page.keyboard.press('Tab');
@@ -48,8 +44,8 @@ test('the Tab key reaches every control, and shows where it is', async (t) => {
   }
   const missed = controls.filter((_, n) => !reached.includes(n));
   assert.deepEqual(missed, []);
-  const order = reached.slice(0, controls.length);
-  assert.deepEqual(order, [...order].sort((a, b) => a - b), 'in the order of the document');
+  const steps = reached.slice(1).map((n, i) => (n - reached[i] + controls.length) % controls.length);
+  assert.ok(steps.every((step) => step === 1), `in the order of the document: ${reached}`);
 });
 
 test('a key for each thing that one does often', async (t) => {

@@ -19,7 +19,7 @@ test('pause stops the pictures, and they go on from now', async (t) => {
   await page.click('#pause');
   await page.waitForSelector('body[data-state="paused"]');
   await page.mouse.move(0, 0);
-  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await batches(events, 3); /* what was under way when it stopped is still filled in */
   const before = await checksum(page);
   await batches(events, 5);
   assert.deepEqual(await checksum(page), before);
@@ -32,8 +32,6 @@ test('pause stops the pictures, and they go on from now', async (t) => {
 test('scrubbing back shows the freeze of a moment ago', async (t) => {
   const { server, events, page } = await scene(t);
   await quiet(page);
-  const { stop } = await events.until((batch) => (batch.t > 0 ? { stop: batch.t } : null));
-  assert.ok(stop > 0);
   await (await fetch(`${server.patient}/heavy?ms=1500&offload=none`)).json();
   const stall = await events.until((batch) => batch.stalls.find(({ by }) => by.includes('/heavy')));
   await blocked(page, false);

@@ -99,7 +99,7 @@ export class Dots {
     const x = view.x(due, this.surface.width);
     const y = this.#y(ms);
     const colour = theme.colours[request.kind];
-    const size = (SIZE[request.kind] * this.surface.em) / 12;
+    const size = SIZE[request.kind];
     context.beginPath();
     if (answered && request.failed) cross(context, x, y, size + 1);
     else SHAPES[request.kind](context, x, y, size);

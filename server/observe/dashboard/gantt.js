@@ -41,7 +41,7 @@ export class Gantt {
     context.fillStyle = theme.colours.grid;
     context.fillRect(0, Math.round(lane.y + lane.height) - 1, surface.width, 1);
     surface.label(lane.key, lane.label, -8, middle, 'right', 'name');
-    if (lane.waiting > 1)
+    if (lane.waiting > 0)
       surface.label(`${lane.key} n`, `${lane.waiting} waiting`, surface.width - 4, middle, 'right', 'badge');
   }
 

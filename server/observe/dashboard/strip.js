@@ -50,11 +50,11 @@ export class Strip {
     context.fillStyle = theme.colours.busy;
     let column = -1;
     let most = 0;
-    const flush = (next) => {
+    const flush = () => {
       if (most > 0) {
         context.globalAlpha = 0.04 + 0.96 * most;
+        const right = Math.round(column + step);
         const left = Math.round(column);
-        const right = Math.max(left + 1, Math.round(next));
         context.fillRect(left, y, right - left - (step > GAP_FROM ? 1 : 0), height);
       }
       most = 0;
@@ -62,13 +62,13 @@ export class Strip {
     for (let index = first; index <= last; index++) {
       const x = view.x(index * cellMs, width);
       if (x - column >= 1) {
-        flush(x);
+        flush();
         column = x;
       }
       const share = cells.get(index);
       if (share > most) most = share;
     }
-    flush(column + step);
+    flush();
     this.#drawNewest(context, view, store, member, (cells.newest + 1) * cellMs, y, height);
     context.globalAlpha = 1;
   }

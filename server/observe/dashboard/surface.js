@@ -72,8 +72,7 @@ export class Surface {
       drift.anchor = view.to;
     }
     drift.shift = view.x(drift.anchor, this.width);
-    const pixels = window.devicePixelRatio || 1; /* between two of them, text would be blurred */
-    this.box.style.transform = `translateX(${Math.round(drift.shift * pixels) / pixels}px)`;
+    this.box.style.transform = `translateX(${drift.shift.toFixed(2)}px)`;
   }
 
   /** A text at a moment of time: x is where that is in this frame. */

@@ -48,14 +48,7 @@ export class Waits {
           'value',
         );
       if (width > em * 4 || i % 3 === 0)
-        surface.label(
-          `b ${i}`,
-          short(bound),
-          Math.max(x + width / 2, em * 2),
-          base + em * 0.75,
-          'centre',
-          'tick',
-        );
+        surface.label(`b ${i}`, short(bound), x + width / 2, base + em * 0.75, 'centre', 'tick');
     });
     surface.end();
   }

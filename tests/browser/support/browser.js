@@ -22,6 +22,8 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+const TIMEOUT_MS = 15000; /* for what is awaited in a page: this machine may be busy */
+
 let browser = null;
 
 /** The browser; its sandbox is left out only for root, whom Chromium refuses otherwise. */
@@ -51,6 +53,7 @@ export async function openPage(url, options = {}) {
     ...options,
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
   await page.addInitScript(addHelpers);
   const complaints = [];
   page.on('console', (message) => {

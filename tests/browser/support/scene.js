@@ -16,7 +16,9 @@ export async function scene(t, options = [], context = {}) {
   ends.push(events.close);
   const { page, complaints, close } = await openPage(server.observer, context);
   ends.push(close, () => assert.deepEqual(complaints, []));
-  await live(page);
+  await live(page).catch((error) => {
+    throw new Error([error.message, ...complaints].join('\n'));
+  });
   return { server, events, page, complaints };
 }
 
