@@ -148,7 +148,8 @@ static void look_at_works(struct survey *survey, struct survey_member *member)
         const struct lane_record *lane = &member->recording->lanes[i];
         member->seen[i] |= counter_get(&lane->since_ns) != 0;
     }
-    look_for_oldest(member, survey->now_ns);
+    if (member->in_flight > 0)
+        look_for_oldest(member, survey->now_ns);
 }
 
 static void look_at_requests(struct survey_member *member, uint64_t now_ns)

@@ -16,7 +16,7 @@ observer-wrk|wrk|-c 64|wrk, keep-alive, 64 connections
 observer-wrk-deep|wrk|-c 64 -s pipeline.lua|wrk, 16-deep pipelining, 64 connections
 '
 
-SCRAPED='metrics healthz report trace.json'
+PAGES='metrics healthz report trace.json'
 
 # The mode, and how many milliseconds how often per second. The long ones make the short ones wait.
 OFFLOADED='
@@ -88,7 +88,7 @@ measure_scrapes() {
     "$BUILD/offloop-probe" -r 300 -d 1 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=2&offload=threadpool" >/dev/null
     hold -c 1 -m pending -u "/heavy?ms=$FREEZE_MS&offload=none" "$port"
     await_freeze "$port"
-    for page in $SCRAPED; do
+    for page in $PAGES; do
         times=$(scrape "$port" "$page")
         note "scrape-$page-median" "$(median <<<"$times")"
         note "scrape-$page-worst" "$(tail -n 1 <<<"$times")"
@@ -157,7 +157,7 @@ measure_stalls() { # round
     probe heavy 1 4 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=400&offload=none"
     heavy=$spawned
     probe fast 500 300 "http://127.0.0.1:$port/fast"
-    await "$spawned" && await "$heavy" || fail "the probe lost requests: $(cat "$work/fast.log" "$work/heavy.log")"
+    { await "$spawned" && await "$heavy"; } || fail "the probe lost requests: $(cat "$work/fast.log" "$work/heavy.log")"
     curl -s "$(observer_url "$port")/metrics" >"$work/metrics"
     sleep 0.3 # the batch with the last stall
     end_one "$listener"
@@ -252,11 +252,12 @@ on_over_off() {
 # agreements – what, quantile, recorded, client's, difference, and how many times the difference is what is allowed
 # (the larger of 5 % and 1 ms). Medians over the rounds, of the differences too.
 agreements() {
-    local what quantile recorded clients difference
+    local what quantile recorded clients difference column
     [ -e "$OUT/agreement.tsv" ] || return 0
     while IFS=$'\t' read -r what quantile; do
-        read -r recorded clients difference < <(for column in '$4' '$5' '$4 - $5'; do
-            awk -F'\t' -v w="$what" -v q="$quantile" "\$1 == w && \$2 == q { print $column }" "$OUT/agreement.tsv" | median
+        read -r recorded clients difference < <(for column in 4 5 0; do
+            awk -F'\t' -v w="$what" -v q="$quantile" -v column="$column" '
+                $1 == w && $2 == q { print (column ? $column : $4 - $5) }' "$OUT/agreement.tsv" | median
         done | paste -sd ' ')
         awk -v OFS='|' -v what="$what" -v q="$quantile" -v r="$recorded" -v c="$clients" -v d="$difference" 'BEGIN {
             allowed = 0.05 * c > 1 ? 0.05 * c : 1
@@ -279,7 +280,7 @@ observer_bars() {
     echo "  the same per CPU second, the observer's own included|$(on_over_off observer-keep cpu)|shown||"
     echo "  the same, 16-deep pipelining|$(on_over_off observer-deep rate)|at least|0.98|"
     echo "  the same, wrk|$(on_over_off observer-wrk rate)|at least|0.98|"
-    for page in $SCRAPED; do
+    for page in $PAGES; do
         echo "/$page of a frozen loop, the slowest of $SCRAPES|$(of_observer "scrape-$page-worst" %.1f)|at most|50|ms"
     done
     for worst in 'wait in the socket' 'wait + run + return' 'event loop lag'; do
@@ -299,7 +300,7 @@ overhead_rows() {
 scrape_rows() {
     local page
     echo "page of a frozen loop|median ms|slowest ms"
-    for page in $SCRAPED; do
+    for page in $PAGES; do
         echo "/$page|$(of_observer "scrape-$page-median" %.2f)|$(of_observer "scrape-$page-worst" %.2f)"
     done
 }
