@@ -37,20 +37,36 @@ static void forget_oldest(struct events *events)
     *event = (struct event){0};
 }
 
+/* The text of an event, malloc'ed, and its length; NULL when memory is short. */
+static char *event_text(uint64_t number, const char *json, size_t *bytes)
+{
+    char head[64];
+    size_t json_bytes = strlen(json), head_bytes;
+    head_bytes =
+        (size_t)snprintf(head, sizeof head, "id: %" PRIu64 "\nevent: batch\ndata: ", number);
+    *bytes = head_bytes + json_bytes + 2;
+    char *text = malloc(*bytes);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, head, head_bytes);
+    memcpy(text + head_bytes, json, json_bytes);
+    memcpy(text + head_bytes + json_bytes, "\n\n", 2);
+    return text;
+}
+
 /* Returns NULL when memory is short: then this one is lost to all. */
 static const struct event *keep(struct events *events, const char *json)
 {
-    char *text;
-    int bytes =
-        asprintf(&text, "id: %" PRIu64 "\nevent: batch\ndata: %s\n\n", events->last + 1, json);
-    if (bytes < 0)
+    size_t bytes;
+    char *text = event_text(events->last + 1, json, &bytes);
+    if (text == NULL)
         return NULL;
     while (events->first_kept <= events->last &&
            (events->last + 1 - events->first_kept >= EVENTS_KEPT ||
-            events->kept_bytes + (size_t)bytes > EVENTS_KEPT_BYTES))
+            events->kept_bytes + bytes > EVENTS_KEPT_BYTES))
         forget_oldest(events);
     struct event *event = slot_of(events, ++events->last);
-    *event = (struct event){text, (size_t)bytes};
+    *event = (struct event){text, bytes};
     events->kept_bytes += event->bytes;
     return event;
 }

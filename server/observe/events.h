@@ -19,7 +19,7 @@ enum {
 };
 
 struct event {
-    char *text; /* the whole event, malloc'ed; NULL: none */
+    char *text; /* the whole event, malloc'ed, without a NUL; NULL: none */
     size_t bytes;
 };
 

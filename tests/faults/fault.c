@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -335,4 +336,27 @@ int fault_socket(int domain, int type, int protocol)
 int fault_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
     return strikes(FAULT_SOCKET) ? fail(EMFILE) : setsockopt(fd, level, option, value, length);
+}
+
+/* And these three; allocators map memory as well. */
+int fault_memfd_create(const char *name, unsigned flags);
+int fault_ftruncate(int fd, off_t length);
+void *fault_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+
+int fault_memfd_create(const char *name, unsigned flags)
+{
+    return strikes(FAULT_MAPPING) ? fail(ENOMEM) : memfd_create(name, flags);
+}
+
+int fault_ftruncate(int fd, off_t length)
+{
+    return strikes(FAULT_MAPPING) ? fail(ENOMEM) : ftruncate(fd, length);
+}
+
+void *fault_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+    if (!strikes(FAULT_MAPPING))
+        return mmap(address, length, protection, flags, fd, offset);
+    errno = ENOMEM;
+    return MAP_FAILED;
 }

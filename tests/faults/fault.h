@@ -24,12 +24,13 @@
                         row(THREAD, "uv_thread_create: EAGAIN") row(FORK, "fork: EAGAIN")         \
                             row(SOCKET, "socket, setsockopt, socketpair: EMFILE")                 \
                                 row(LISTEN, "bind, listen: EADDRINUSE")                           \
-                                    row(ACCEPT_FULL, "accept4: EMFILE")                           \
-                                        row(ACCEPT_GONE, "accept4: ECONNABORTED")                 \
-                                            row(READ, "read: ECONNRESET")                         \
-                                                row(READ_SHORT, "read: a single byte")            \
-                                                    row(WRITE, "write: EPIPE")                    \
-                                                        row(WRITE_SHORT, "write: a single byte")  \
+                                    row(MAPPING, "memfd_create, ftruncate, mmap: ENOMEM")         \
+                                        row(ACCEPT_FULL, "accept4: EMFILE")                       \
+                                            row(ACCEPT_GONE, "accept4: ECONNABORTED")             \
+                                                row(READ, "read: ECONNRESET")                     \
+                                                    row(READ_SHORT, "read: a single byte")        \
+                                                        row(WRITE, "write: EPIPE") row(           \
+                                                            WRITE_SHORT, "write: a single byte")  \
                                                             row(WRITE_FULL, "write: EAGAIN")
 
 enum fault_kind {

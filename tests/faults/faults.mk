@@ -5,13 +5,14 @@
 
 OBJCOPY ?= objcopy
 FAULT_SYMBOLS := malloc calloc realloc free socket setsockopt uv_queue_work uv_thread_create \
+                 memfd_create ftruncate mmap \
                  sqlite3_open_v2 sqlite3_prepare_v2 sqlite3_exec sqlite3_step
 FAULT_SRC     := $(wildcard tests/faults/*_test.c)
 FAULT_TESTS   := $(FAULT_SRC:%.c=$(BUILD)/%)
 FAULT_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(FAULT_SRC),$(wildcard tests/faults/*.c)))
 FAULT_OBJECTS := $(patsubst $(BUILD)/%,$(BUILD)/tests/faults/object/%,$(SERVER_OBJ) $(KERNEL_OBJ))
 
-$(BUILD)/tests/faults/object/%.o: $(BUILD)/%.o
+$(BUILD)/tests/faults/object/%.o: $(BUILD)/%.o tests/faults/faults.mk
 	@mkdir -p $(@D)
 	$(OBJCOPY) $(foreach symbol,$(FAULT_SYMBOLS),--redefine-sym $(symbol)=fault_$(symbol)) $< $@
 

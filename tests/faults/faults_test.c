@@ -129,6 +129,24 @@ static bool draining(enum tour_part part)
     return struck;
 }
 
+/* The observer of a server that serves already. Its first looks may be hit, too; it goes on. */
+static bool showing(enum tour_part part)
+{
+    struct tour tour;
+    (void)part;
+    tour_open(&tour, shared_database);
+    tour_start(&tour, TOUR_HTTP);
+    fault_arm(now.kind, now.n);
+    int rc = app_show(tour.app);
+    bool struck = fault_disarm();
+    assert_true(rc == 0 || struck);
+    assert_int_equal(app_observer_port(tour.app) > 0, rc == 0);
+    tour_run(&tour, TOUR_HTTP);
+    assert_int_equal(tour.failures, 0);
+    end(&tour);
+    return struck;
+}
+
 /* ------------------------------------------------------------------ for every n */
 
 /* Returns how many faults there were. With a stride the steps grow: n, then n + n / stride + 1. */
@@ -232,6 +250,24 @@ static void test_threads(void **state)
     check(FAULT_THREAD);
 }
 
+static void test_mapped_memory(void **state)
+{
+    (void)state;
+    check(FAULT_MAPPING);
+}
+
+static void test_the_observer(void **state)
+{
+    static const enum fault_kind kinds[] = {FAULT_SERVER_MEMORY, FAULT_UV_MEMORY, FAULT_THREAD,
+                                            FAULT_SOCKET, FAULT_LISTEN};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        unsigned faults = run_all(kinds[i], showing, TOUR_PARTS, 0);
+        print_message("# %-50s %4u faults showing\n", fault_name(kinds[i]), faults);
+        assert_true(faults > 0);
+    }
+}
+
 static void test_processes(void **state)
 {
     (void)state;
@@ -304,6 +340,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_calls_of_sqlite),
         cmocka_unit_test(test_work_for_the_pool),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_mapped_memory),
+        cmocka_unit_test(test_the_observer),
         cmocka_unit_test(test_processes),
         cmocka_unit_test(test_sockets),
         cmocka_unit_test(test_accepting),
