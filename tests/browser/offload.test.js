@@ -53,7 +53,7 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
   const alarms = await countAlarms(page);
   await openTable(page, 'gantt');
   await openTable(page, 'depth');
-  const answers = fire(server, '/heavy?ms=1500&offload=threadpool', 6);
+  const answers = fire(server, '/heavy?ms=800&offload=threadpool', 6);
   await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
   await page.waitForFunction(() =>
     [...document.querySelectorAll('#depth tbody tr')].some(
