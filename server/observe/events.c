@@ -88,13 +88,25 @@ static bool send_text(struct events *events, struct http_exchange **listener, co
     return false;
 }
 
+static void send_to_all(struct events *events, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < EVENTS_LISTENERS; i++) {
+        if (events->listeners[i] != NULL)
+            (void)send_text(events, &events->listeners[i], text, bytes);
+    }
+}
+
 void events_publish(struct events *events, const char *json)
 {
     const struct event *event = keep(events, json);
-    for (size_t i = 0; event != NULL && i < EVENTS_LISTENERS; i++) {
-        if (events->listeners[i] != NULL)
-            (void)send_text(events, &events->listeners[i], event->text, event->bytes);
-    }
+    if (event != NULL)
+        send_to_all(events, event->text, event->bytes);
+}
+
+void events_ping(struct events *events)
+{
+    static const char comment[] = ": ping\n\n";
+    send_to_all(events, comment, sizeof comment - 1);
 }
 
 static void on_gone(void *data)

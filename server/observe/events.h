@@ -40,6 +40,10 @@ void events_close(struct events *events);
 /* Sends `json`, one line, to all, and keeps it. */
 void events_publish(struct events *events, const char *json);
 
+/* Sends a comment, which readers skip: proxies and people see that the stream is alive, whatever
+ * becomes of the batches. */
+void events_ping(struct events *events);
+
 /* A handler: answers with the stream, or with 503 when there are too many. */
 void events_answer(struct events *events, struct http_exchange *exchange);
 

@@ -14,7 +14,7 @@
 #include "server/observe/observer_state.h"
 #include "server/observe/report.h"
 
-enum { REPORTS_MAX = 10000 };
+enum { REPORTS_MAX = 10000, LOOKS_PER_PING = 100 };
 
 /* ------------------------------------------------------------------ looking */
 
@@ -27,6 +27,8 @@ static void on_look(uv_timer_t *timer)
     if (json != NULL)
         events_publish(&observer->events, json);
     cJSON_free(json);
+    if (observer->survey.looks % LOOKS_PER_PING == 0)
+        events_ping(&observer->events);
 }
 
 /* A file that is not there yet: in a container every server has the same pid. */

@@ -175,6 +175,22 @@ static void test_a_replay_is_bounded(void **state)
     publisher_close(&publisher);
 }
 
+/* A comment is no event: it has no number, and is not kept for others. */
+static void test_a_ping_is_a_comment(void **state)
+{
+    static struct publisher publisher;
+    static const char expected[] = "\r\n: ping\n\n\r\n"; /* a chunk of its own */
+    (void)state;
+    publisher_open(&publisher, 10);
+    struct client *client = listen_to(&publisher, false);
+    events_ping(&publisher.events);
+    while (client->input == NULL ||
+           memmem(client->input, client->input_bytes, expected, sizeof expected - 1) == NULL)
+        uv_run(&publisher.loop, UV_RUN_ONCE);
+    assert_int_equal(publisher.events.last, 0);
+    publisher_close(&publisher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_what_is_kept_is_bounded),
         cmocka_unit_test(test_who_is_new_gets_the_last_ones),
         cmocka_unit_test(test_a_replay_is_bounded),
+        cmocka_unit_test(test_a_ping_is_a_comment),
     };
     harness_prepare_process();
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);
