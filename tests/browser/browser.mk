@@ -7,6 +7,6 @@ browser-bench:
 	@BUILD=$(BUILD) tests/browser/prepare node tests/browser/performance.js
 
 pictures:
-	@.ci/deps build browser
+	@.ci/deps build browser pictures
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) tests/browser/prepare node tests/browser/pictures.js

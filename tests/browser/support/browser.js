@@ -82,3 +82,11 @@ function addHelpers() {
 
 /** The browser's version, for the record. */
 export const version = async () => (await launched()).version();
+
+/** The browser's processes: [{type: 'browser' | 'renderer' | …, id}]. */
+export async function processes() {
+  const session = await (await launched()).newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  return processInfo;
+}
