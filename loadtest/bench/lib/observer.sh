@@ -171,13 +171,18 @@ measure_stalls() { # round
         "$(latencies sent "$work/fast.csv" | awk '$1 >= 5' | quantiles)"
 }
 
+# A mode's lanes are started by its first job, on the loop: another kernel's, whose trip is not counted.
 measure_trips() { # round
     local port=$((PORT_BASE + 32)) pid mode ms rate probes=() one
     launch_anywhere offloop "$port"
     pid=$spawned
+    for mode in threadpool worker process; do
+        curl -s -o /dev/null "http://127.0.0.1:$port/heavy?kernel=primes&n=10&offload=$mode"
+        curl -s -o /dev/null "http://127.0.0.1:$port/heavy?kernel=primes&ms=1&offload=$mode"
+    done
     listen "$port"
     while read -r mode ms rate; do
-        probe "$mode-$ms" "$rate" 64 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=$ms&offload=$mode"
+        probe "$mode-$ms" "$rate" 16 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=$ms&offload=$mode"
         probes+=("$spawned")
     done < <(awk NF <<<"$OFFLOADED")
     for one in "${probes[@]}"; do
