@@ -52,14 +52,14 @@ const SCENES = {
 
   /* Worker threads of their own: heavy requests wait for each other, nobody else waits for them. */
   async workers({ page, fire }) {
-    await fireHeavy(page, 'worker', 300);
+    await page.selectOption('#strategy', 'worker');
     await seconds(5);
     const answers = [];
-    for (let i = 0; i < 12; i++) {
-      if (i % 2 === 0) answers.push(fire('/heavy?ms=300&offload=worker'));
-      else await fireHeavy(page, 'worker', 400);
-      if (i % 3 === 2) await page.click('#fire-slow');
-      await seconds(0.5);
+    for (let i = 0; i < 9; i++) {
+      answers.push(fire('/heavy?ms=600&offload=worker'));
+      if (i % 2 === 0) await fireHeavy(page, 'worker', 400);
+      if (i % 3 === 1) await page.click('#fire-slow');
+      await seconds(0.6);
     }
     return answers;
   },
