@@ -199,7 +199,11 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct loop_monitor *monitor = prepare->data;
     struct loop_record *loop = &monitor->recording->loop;
-    uint64_t now_ns = trip_clock_ns(), block_ns = now_ns - monitor->began_ns;
+    uint64_t now_ns = trip_clock_ns();
+    if (!monitor->turns) /* before the first poll the server was being made: nobody waited */
+        monitor->began_ns = monitor->tick_ns = now_ns;
+    uint64_t block_ns = now_ns - monitor->began_ns;
+    monitor->turns = true;
     counter_add(&loop->turns, 1);
     counter_add(&loop->busy_ns, block_ns);
     counter_set(&loop->turn_ns, block_ns);

@@ -44,6 +44,7 @@ struct loop_monitor {
     void (*on_closed)(void *data);
     void *on_closed_data;
 
+    bool turns;           /* it has polled */
     bool polling;         /* between prepare and check */
     uint64_t prepared_ns; /* when the last poll was entered */
     uint64_t began_ns;    /* the present block; known from check on */
