@@ -56,6 +56,30 @@ static void on_report(uv_signal_t *handle, int number)
         fprintf(stderr, "offloop: cannot write %s: %s\n", name, strerror(-rc));
 }
 
+/* The signal is for a thread that is not frozen, and must not wake one that computes: the caller
+ * and all threads that it makes from now on do not take it. */
+static sigset_t report_signal(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    return set;
+}
+
+static void leave_signal_to_others(struct observer *observer)
+{
+    sigset_t set = report_signal(), before;
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    observer->blocks_signal = !sigismember(&before, SIGUSR2);
+}
+
+static void take_signal_back(const struct observer *observer)
+{
+    sigset_t set = report_signal();
+    if (observer->blocks_signal)
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* ------------------------------------------------------------------ the end */
 
 static void on_http_closed(void *data)
@@ -79,6 +103,7 @@ static void observer_free(struct observer *observer)
 {
     uv_run(&observer->loop, UV_RUN_DEFAULT);
     uv_loop_close(&observer->loop);
+    take_signal_back(observer);
     survey_close(&observer->survey);
     events_close(&observer->events);
     free(observer);
@@ -98,7 +123,9 @@ void observer_stop(struct observer *observer)
 static void observer_main(void *data)
 {
     struct observer *observer = data;
+    sigset_t set = report_signal();
     pthread_setname_np(pthread_self(), "observer");
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     uv_run(&observer->loop, UV_RUN_DEFAULT);
 }
 
@@ -147,6 +174,7 @@ static int take_signals(struct observer *observer)
     if (rc != 0)
         return rc;
     observer->takes_signals = true;
+    leave_signal_to_others(observer);
     observer->reports.data = observer;
     return uv_signal_start(&observer->reports, on_report, SIGUSR2);
 }

@@ -31,7 +31,8 @@ void observer_authority(const struct observer *observer, char *text, size_t size
 /* Its port in host order; 0 for NULL. */
 unsigned observer_port(const struct observer *observer);
 
-/* Ends its streams and the thread, and frees it. NULL is no observer. */
+/* Ends its streams and the thread, and frees it. On the thread that started it, whose SIGUSR2 is
+ * blocked in between. NULL is no observer. */
 void observer_stop(struct observer *observer);
 
 #endif

@@ -17,7 +17,7 @@ struct observer {
     uv_timer_t looks;
     uv_async_t ending;   /* from the thread that stops it */
     uv_signal_t reports; /* SIGUSR2 */
-    bool takes_signals;
+    bool takes_signals, blocks_signal;
     unsigned report_count;
     struct http_server http;
     char policy[512];

@@ -25,6 +25,17 @@ static unsigned observer_port_of(struct program *program)
     return (unsigned)atoi(url + strlen(words));
 }
 
+/* Reads the next line that is not about a loop that was held: on a busy machine it may be. Returns
+ * false at the end. */
+static bool next_line(struct program *program)
+{
+    while (fgets(program->line, sizeof program->line, program->log) != NULL) {
+        if (strstr(program->line, "\"event\":\"loop_") == NULL)
+            return true;
+    }
+    return false;
+}
+
 static void stop(struct program *program)
 {
     signal_one(program->pid, SIGTERM);
@@ -53,10 +64,11 @@ static void test_a_port_that_is_taken_is_one_line_and_status_1(void **state)
     (void)state;
     snprintf(option, sizeof option, "--observer=%u", observer_port_of(&one));
     struct program two = program_start(-1, option, NULL);
-    assert_int_equal(program_await_silence(&two), 1);
+    assert_true(next_line(&two));
     assert_non_null(strstr(two.line, "\"event\":\"observer_failed\""));
     assert_non_null(strstr(two.line, "address already in use"));
     assert_non_null(strstr(two.line, strchr(option, '=') + 1));
+    assert_false(next_line(&two));
     assert_int_equal(program_end(&two), 1);
     stop(&one);
 }
@@ -103,7 +115,7 @@ static void await_block(unsigned port)
     visitor_close(&visitor);
 }
 
-/* The loop sleeps in a kernel while the report is written. */
+/* The loop sleeps in a kernel, longer than this test lasts. */
 static void check_reports(struct program *program)
 {
     char name[64], text[16384];
@@ -116,15 +128,14 @@ static void check_reports(struct program *program)
     fputs("keep me", other);
     fclose(other);
     visitor_open(&visitor, program->port);
-    visitor_get(&visitor, "/heavy?kernel=sleep&n=1500&offload=none", "");
+    visitor_get(&visitor, "/heavy?kernel=sleep&n=60000&offload=none", "");
     await_block(observer_port);
     signal_one(program->pid, SIGUSR2);
     report_name(name, sizeof name, program, 2);
     await_report(name, text, sizeof text);
     assert_non_null(strstr(text, "BLOCKED for "));
-    assert_non_null(strstr(text, "by GET /heavy (sleep n=1500)"));
+    assert_non_null(strstr(text, "by GET /heavy (sleep n=60000)"));
     assert_non_null(strstr(text, "is blocked"));
-    assert_int_equal(visitor_await(&visitor)->status, 200);
     visitor_close(&visitor);
     report_name(name, sizeof name, program, 1);
     other = fopen(name, "re");
@@ -143,7 +154,8 @@ static void test_a_report_while_the_loop_is_frozen(void **state)
     struct program program =
         program_start(-1, "--observer=0", "--offload=none", "--blocked-after=300", NULL);
     check_reports(&program);
-    stop(&program);
+    signal_one(program.pid, SIGKILL); /* its loop would hear of nothing else */
+    assert_int_equal(program_end(&program), 128 + SIGKILL);
     assert_int_equal(chdir(before), 0);
     temporary_folder_remove(folder);
 }
@@ -158,7 +170,7 @@ static void test_a_report_that_cannot_be_written(void **state)
     struct program program = program_start(-1, "--observer=0", NULL);
     (void)observer_port_of(&program);
     signal_one(program.pid, SIGUSR2);
-    assert_non_null(fgets(program.line, sizeof program.line, program.log));
+    assert_true(next_line(&program));
     assert_memory_equal(program.line, "offloop: cannot write offloop-report-", 37);
     stop(&program);
     assert_int_equal(chdir(before), 0);
