@@ -129,16 +129,30 @@ static void observer_main(void *data)
     uv_run(&observer->loop, UV_RUN_DEFAULT);
 }
 
+/* A patient that listens everywhere is reached by the name that the browser knows this machine by.
+ */
+static void name_patient(const struct observer *observer, char *source, size_t size)
+{
+    const char *patient = observer->options.patient;
+    bool everywhere = strstr(patient, "//0.0.0.0:") != NULL || strstr(patient, "//[::]:") != NULL;
+    if (everywhere)
+        snprintf(source, size, "http://*%s", strrchr(patient, ':'));
+    else
+        snprintf(source, size, "%s", patient);
+}
+
 /* The page loads nothing from elsewhere and talks to nobody but this server and the patient. */
 static void set_policy(struct observer *observer)
 {
+    char patient[96];
+    name_patient(observer, patient, sizeof patient);
     snprintf(observer->policy, sizeof observer->policy,
              "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
              "img-src 'self' data: blob:; connect-src 'self' %s; base-uri 'none'; "
              "form-action 'none'; frame-ancestors 'none'\r\n"
              "X-Content-Type-Options: nosniff\r\n"
              "Referrer-Policy: no-referrer\r\n",
-             observer->options.patient);
+             patient);
     observer->fields = (struct http_fields){observer->policy, strlen(observer->policy)};
     http_server_set_fields(&observer->http, &observer->fields);
 }

@@ -16,6 +16,13 @@ const HEAVY_MAX = 4;
 const PULSE_MAX = 4;
 const KEPT = 20000;
 
+/** A server that listens on every address is reached by the name that this page came from. */
+export function reachable(url) {
+  const base = new URL(url);
+  if (base.hostname === '0.0.0.0' || base.hostname === '[::]') base.hostname = location.hostname;
+  return base.origin;
+}
+
 export class Patient {
   requests = new Ring(KEPT); /* in the order in which they were due */
   waiting = { pulse: [], fired: [] };
