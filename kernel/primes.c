@@ -43,7 +43,7 @@ enum {
     FIRST_STRIKING_PRIME = 59, /* the smaller ones are stamped */
 };
 
-#define SIZE_MAX_N  UINT64_C(10000000000) /* 10^10 */
+#define SIZE_MAX_N  UINT64_C(100000000000) /* 10^11: half a minute */
 #define SAMPLE_SIZE 100000000
 
 static const unsigned char residues[SPOKES] = {1, 7, 11, 13, 17, 19, 23, 29};
