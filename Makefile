@@ -109,7 +109,7 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 
 .PHONY: run-tests coverage layers lint format
 run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
-	@BUILD=$(BUILD) BROWSER=$(BROWSER) tests/run $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
+	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
 
 coverage:
 	@.ci/deps build test

@@ -36,23 +36,19 @@ const untilBusy = (page, lanes) =>
     return lanes.every((lane) => rows.some((cells) => cells[3] === lane && cells[6] === 'runs'));
   }, lanes);
 
-/** How often the alarm was on, from now on: (await alarms()) at the end. */
-async function countAlarms(page) {
-  await page.evaluate(() => {
-    window.alarms = 0;
-    new MutationObserver(() => (window.alarms += document.body.dataset.blocked === 'true')).observe(document.body, {
-      attributeFilter: ['data-blocked'],
-    });
-  });
-  return () => page.evaluate(() => window.alarms);
-}
+/** For how long (ms) the loop was held since `from`. */
+const stalled = (batches, from) =>
+  batches
+    .flatMap(({ stalls }) => stalls)
+    .filter(({ began }) => began > from)
+    .reduce((sum, { began, ended }) => sum + ended - began, 0);
 
 test('six jobs fill the four threads of the pool, and two wait', async (t) => {
-  const { server, page } = await scene(t);
+  const { server, events, page } = await scene(t);
   await quiet(page);
-  const alarms = await countAlarms(page);
   await openTable(page, 'gantt');
   await openTable(page, 'depth');
+  const began = events.batches.at(-1).t;
   const answers = fire(server, '/heavy?ms=800&offload=threadpool', 6);
   await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
   await page.waitForFunction(() =>
@@ -72,7 +68,9 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
   await page.waitForFunction(
     () => [...document.querySelectorAll('#gantt tbody tr')].filter(({ cells }) => cells[6].textContent === 'succeeded').length === 6,
   );
-  assert.equal(await alarms(), 0, 'the loop was never blocked');
+  const share = stalled(events.batches, began) / (events.batches.at(-1).t - began);
+  t.diagnostic(`the loop stood still ${(100 * share).toFixed(1)} % of the time`);
+  assert.ok(share < 0.2, 'the loop was free, but for what a busy machine does to it');
 });
 
 test('the page itself sends at most four heavy requests at a time', async (t) => {

@@ -29,14 +29,14 @@ test('a lesson asks, freezes the loop, and tells what was measured', async (t) =
 test('a wrong prediction is told to be wrong, by what was measured', async (t) => {
   const { page } = await scene(t);
   await page.check('#ask');
-  await page.selectOption('#strategy', 'worker');
-  await page.fill('#size', '1000');
+  await page.selectOption('#strategy', 'none');
+  await page.fill('#size', '2000');
   await page.click('#fire-heavy');
-  await predict(page, 'one kernel');
+  await predict(page, 'about 0');
   await outcome(page, 'wrong');
   const ms = milliseconds(await measured(page));
   t.diagnostic(`the slowest /fast took ${ms} ms`);
-  assert.ok(ms < 500, `${ms} ms`);
+  assert.ok(ms > 200, `${ms} ms`);
 });
 
 test('nobody has to predict', async (t) => {

@@ -22,7 +22,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-const TIMEOUT_MS = 15000; /* for what is awaited in a page: this machine may be busy */
+const TIMEOUT_MS = 30000; /* for what is awaited in a page: this machine may be busy */
 
 let browser = null;
 
