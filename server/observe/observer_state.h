@@ -8,13 +8,14 @@
 #include "server/observe/observer.h"
 #include "server/observe/survey.h"
 
-enum { OBSERVER_LOOK_MS = 100 };
+enum { OBSERVER_TICK_MS = 25, OBSERVER_TICKS_PER_LOOK = 4 };
 
 struct observer {
     struct observer_options options;
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_timer_t looks;
+    uv_timer_t ticks;
+    unsigned tick;
     uv_async_t ending;   /* from the thread that stops it */
     uv_signal_t reports; /* SIGUSR2 */
     bool takes_signals, blocks_signal;

@@ -207,6 +207,16 @@ void survey_look(struct survey *survey)
     }
 }
 
+bool survey_has_new_block(const struct survey *survey)
+{
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
+        const struct survey_member *member = &survey->members[i];
+        if (member->blocked_ns == 0 && counter_get(&member->recording->watch.blocked_since_ns) != 0)
+            return true;
+    }
+    return false;
+}
+
 void survey_glance(struct survey *survey)
 {
     survey->now_ns = trip_clock_ns();

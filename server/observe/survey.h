@@ -88,6 +88,9 @@ void survey_look(struct survey *survey);
  * next look. */
 void survey_glance(struct survey *survey);
 
+/* Whether a loop is blocked that was not at the last look. */
+bool survey_has_new_block(const struct survey *survey);
+
 /* Milliseconds on the clock that is shown. */
 double survey_ms(const struct survey *survey, uint64_t ns);
 
