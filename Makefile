@@ -94,12 +94,14 @@ run: deps
 	@$(BUILD)/offloop
 
 # ---------------------------------------------------------------- tests
+# The longest ones begin first: while they run, the other core does all the rest.
 TEST_SRC     := $(wildcard tests/integration/*_test.c tests/unit/*_test.c)
 SUPPORT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
 PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
 PROBE_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/loadtest/*_test.c))
 SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_test tests/browser/*_test))
+LONG_TESTS   := $(filter tests/browser/%,$(SCRIPT_TESTS))
 
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
@@ -109,7 +111,8 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 
 .PHONY: run-tests coverage layers lint format
 run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
-	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(SCRIPT_TESTS)
+	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run \
+	  $(LONG_TESTS) $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(filter-out $(LONG_TESTS),$(SCRIPT_TESTS))
 
 coverage:
 	@.ci/deps build test
