@@ -49,7 +49,7 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
   await openTable(page, 'gantt');
   await openTable(page, 'depth');
   const began = events.batches.at(-1).t;
-  const answers = fire(server, '/heavy?ms=800&offload=threadpool', 6);
+  const answers = fire(server, '/heavy?ms=2000&offload=threadpool', 6);
   await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
   await page.waitForFunction(() =>
     [...document.querySelectorAll('#depth tbody tr')].some(
