@@ -6,6 +6,7 @@
 #include <time.h>
 #include <uv.h>
 
+#include "server/http/json.h"
 #include "server/observe/watchdog.h"
 #include "server/routes/routes.h"
 
@@ -29,7 +30,7 @@ static void add_options(cJSON *document, const struct options *options)
         cJSON_AddStringToObject(row, "value", setting.value);
         cJSON_AddStringToObject(row, "origin", setting.origin);
         cJSON_AddStringToObject(row, "help", setting.help);
-        cJSON_AddItemToArray(rows, row);
+        json_append(rows, row);
     }
 }
 
@@ -38,7 +39,7 @@ static void add_named(cJSON *rows, const char *name, const char *help)
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", name);
     cJSON_AddStringToObject(row, "help", help);
-    cJSON_AddItemToArray(rows, row);
+    json_append(rows, row);
 }
 
 static void add_works(cJSON *document)
@@ -61,7 +62,7 @@ static void add_parameters(cJSON *row, const struct kernel *kernel)
         cJSON_AddNumberToObject(object, "min", (double)parameter->min);
         cJSON_AddNumberToObject(object, "max", (double)parameter->max);
         cJSON_AddNumberToObject(object, "default", (double)parameter->fallback);
-        cJSON_AddItemToArray(parameters, object);
+        json_append(parameters, object);
     }
 }
 
@@ -72,7 +73,7 @@ static void add_kernels(cJSON *document)
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", kernel_at(i)->name);
         add_parameters(row, kernel_at(i));
-        cJSON_AddItemToArray(kernels, row);
+        json_append(kernels, row);
     }
 }
 
@@ -80,7 +81,7 @@ static void add_routes(cJSON *document)
 {
     cJSON *rows = cJSON_AddArrayToObject(document, "routes");
     for (size_t i = 0; i < routes.count; i++)
-        cJSON_AddItemToArray(rows, cJSON_CreateString(routes.routes[i].path));
+        json_append(rows, cJSON_CreateString(routes.routes[i].path));
 }
 
 char *config_json(const struct options *options, const char *patient, uint64_t epoch_ns)

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/http/json.h"
+
 static void add_time(cJSON *line)
 {
     char text[40];
@@ -29,7 +31,7 @@ static void print_json(enum log_level level, const char *event, const char *mess
     cJSON *field = fields != NULL ? fields->child : NULL;
     while (field != NULL) {
         cJSON *next = field->next;
-        cJSON_AddItemToObject(line, field->string, cJSON_DetachItemViaPointer(fields, field));
+        json_put(line, field->string, cJSON_DetachItemViaPointer(fields, field));
         field = next;
     }
     char *text = cJSON_PrintUnformatted(line);

@@ -23,6 +23,7 @@
 
 #include "server/cluster/dealer.h"
 #include "server/cluster/slot.h"
+#include "server/http/json.h"
 #include "server/http/listener.h"
 #include "server/log.h"
 #include "server/observation.h"
@@ -199,7 +200,7 @@ static void add_members(cJSON *fields, const struct cluster *cluster)
 {
     cJSON *pids = cJSON_AddArrayToObject(fields, "members");
     for (unsigned i = 0; i < cluster->size; i++)
-        cJSON_AddItemToArray(pids, cJSON_CreateNumber(cluster->slots[i].current->process.pid));
+        json_append(pids, cJSON_CreateNumber(cluster->slots[i].current->process.pid));
 }
 
 static void log_listening(const struct cluster *cluster)

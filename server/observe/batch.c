@@ -5,6 +5,8 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "server/http/json.h"
+
 static const double MS = 1e6;
 
 /* ------------------------------------------------------------------ values */
@@ -81,7 +83,7 @@ static void add_cells(cJSON *loop, const struct survey_member *member)
         if (share < 0)
             continue;
         snprintf(text, sizeof text, "[%llu,%.4f]", (unsigned long long)cell, share);
-        cJSON_AddItemToArray(cells, cJSON_CreateRaw(text));
+        json_append(cells, cJSON_CreateRaw(text));
     }
 }
 
@@ -122,7 +124,7 @@ static void add_routes(cJSON *object, const struct survey *survey, struct survey
         add_ns(route, "p50", recent != NULL ? histogram_quantile(recent, 0.50) : 0);
         add_ns(route, "p99", recent != NULL ? histogram_quantile(recent, 0.99) : 0);
         add_ns(route, "max", recent != NULL ? recent->max_ns : 0);
-        cJSON_AddItemToArray(routes, route);
+        json_append(routes, route);
     }
 }
 
@@ -138,7 +140,7 @@ static void add_histogram(cJSON *object, const char *name,
                                                                        : snapshot->max_ns;
         snprintf(text, sizeof text, "[%.4f,%llu]", (double)high_ns / MS,
                  (unsigned long long)snapshot->counts[i]);
-        cJSON_AddItemToArray(buckets, cJSON_CreateRaw(text));
+        json_append(buckets, cJSON_CreateRaw(text));
     }
 }
 
@@ -161,7 +163,7 @@ static void add_work(cJSON *works, const struct survey *survey, size_t index,
     add_quantiles(object, "return", window_read(&work->back));
     add_ns(object, "oldest_wait", work->oldest_wait_ns);
     add_histogram(object, "wait_histogram", wait);
-    cJSON_AddItemToArray(works, object);
+    json_append(works, object);
 }
 
 /* ------------------------------------------------------------------ lanes and the process */
@@ -187,7 +189,7 @@ static void add_lanes(cJSON *object, const struct survey *survey,
         else
             cJSON_AddNullToObject(row, "trip");
         add_time(row, "since", survey, busy ? view.since_ns : 0);
-        cJSON_AddItemToArray(lanes, row);
+        json_append(lanes, row);
     }
 }
 
@@ -236,7 +238,7 @@ static void add_submitted(cJSON *array, const struct survey *survey,
 {
     cJSON *object = describe_subject(survey, entry);
     add_time(object, "at", survey, entry->record.submitted_ns);
-    cJSON_AddItemToArray(array, object);
+    json_append(array, object);
 }
 
 static void add_trip(cJSON *array, const struct survey *survey, const struct survey_record *entry)
@@ -252,7 +254,7 @@ static void add_trip(cJSON *array, const struct survey *survey, const struct sur
     add_time(object, "started", survey, record->started_ns);
     add_time(object, "finished", survey, record->finished_ns);
     add_time(object, "delivered", survey, record->delivered_ns);
-    cJSON_AddItemToArray(array, object);
+    json_append(array, object);
 }
 
 static void add_stall(cJSON *array, const struct survey *survey, const struct survey_record *entry)
@@ -268,7 +270,7 @@ static void add_stall(cJSON *array, const struct survey *survey, const struct su
     add_text_or_null(object, "strategy", names_stall_strategy(survey->names, stall));
     add_count(object, "waited", stall->waited);
     add_ns(object, "longest_wait", stall->longest_wait_ns);
-    cJSON_AddItemToArray(array, object);
+    json_append(array, object);
 }
 
 static void add_records(cJSON *batch, const struct survey *survey)
@@ -304,7 +306,7 @@ char *batch_json(struct survey *survey, const struct verdict *verdict)
     cJSON *members = cJSON_AddArrayToObject(batch, "members");
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         if (survey->members[i].pid != 0)
-            cJSON_AddItemToArray(members, describe_member(survey, &survey->members[i]));
+            json_append(members, describe_member(survey, &survey->members[i]));
     }
     add_records(batch, survey);
     add_verdict(batch, verdict);

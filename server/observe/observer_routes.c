@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/http/json.h"
 #include "server/http/problem.h"
 #include "server/observe/dashboard.h"
 #include "server/observe/exposition.h"
@@ -142,7 +143,7 @@ static void healthz_handler(struct http_exchange *exchange, void *context)
         if (member->pid == 0)
             continue;
         ill |= is_ill(observer, member);
-        cJSON_AddItemToArray(members, describe_health(member));
+        json_append(members, describe_health(member));
     }
     cJSON_AddStringToObject(document, "status", ill ? "blocked" : "ok");
     char *text = cJSON_PrintUnformatted(document);

@@ -143,6 +143,50 @@ static void test_a_sentence_on_a_terminal(void **state)
     assert_string_equal(capture_end(&capture), "offloop: 3 connections are cut\r\n");
 }
 
+/* cJSON's memory, of which one piece cannot be had. */
+static unsigned pieces_asked, piece_missing;
+static int pieces_out;
+
+static void *scarce_malloc(size_t size)
+{
+    void *memory = ++pieces_asked == piece_missing ? NULL : malloc(size);
+    pieces_out += memory != NULL;
+    return memory;
+}
+
+static void scarce_free(void *memory)
+{
+    pieces_out -= memory != NULL;
+    free(memory);
+}
+
+static void log_with_fields(void)
+{
+    struct capture capture = to_a_pipe();
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddStringToObject(fields, "by", "GET /heavy");
+    cJSON_AddNumberToObject(fields, "waited", 3);
+    capture_begin(&capture);
+    log_event(LOG_INFO, "loop_free", fields, "it is");
+    fprintf(stderr, "\n"); /* the line may be lost, and the end must come */
+    (void)capture_end(&capture);
+}
+
+/* Whichever piece is missing: the line may lack something, or be lost, but nothing stays behind. */
+static void test_memory_that_is_short(void **state)
+{
+    (void)state;
+    cJSON_InitHooks(&(cJSON_Hooks){scarce_malloc, scarce_free});
+    for (piece_missing = 1; pieces_asked + 1 >= piece_missing; piece_missing++) {
+        pieces_asked = 0;
+        pieces_out = 0;
+        log_with_fields();
+        assert_int_equal(pieces_out, 0);
+    }
+    cJSON_InitHooks(NULL);
+    assert_true(piece_missing > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_levels_and_no_fields),
         cmocka_unit_test(test_a_long_message_is_cut),
         cmocka_unit_test(test_a_sentence_on_a_terminal),
+        cmocka_unit_test(test_memory_that_is_short),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
