@@ -75,7 +75,7 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
 
 test('the page itself sends at most four heavy requests at a time', async (t) => {
   const { page } = await scene(t);
-  await fireHeavy(page, 'worker', 6, 400);
+  await fireHeavy(page, 'worker', 6, 1500);
   await page.waitForFunction(() => /▲▲▲▲.*[2-9] requests wait/.test(document.querySelector('#slots').textContent));
   await untilBusy(page, ['worker 1']);
   await page.waitForFunction(
@@ -92,7 +92,7 @@ test('a slow query waits behind heavy jobs in the same pool', async (t) => {
   await quiet(page);
   await openTable(page, 'gantt');
   await openTable(page, 'dots');
-  const answers = fire(server, '/heavy?ms=1000&offload=threadpool', 4);
+  const answers = fire(server, '/heavy?ms=3000&offload=threadpool', 4);
   await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
   await page.selectOption('#via', 'sqlite');
   await page.click('#fire-slow');
@@ -100,6 +100,6 @@ test('a slow query waits behind heavy jobs in the same pool', async (t) => {
   await answers;
   await page.waitForFunction(() => !document.querySelector('#dots tbody').textContent.includes('outstanding'));
   const [slow] = (await rowsOf(page, 'dots')).filter(([, request]) => request.startsWith('/slow'));
-  t.diagnostic(`/slow?ms=100 took ${slow[2]} behind four jobs of a second`);
+  t.diagnostic(`/slow?ms=100 took ${slow[2]} behind four jobs of three seconds`);
   assert.ok(milliseconds(slow[2]) > 150, slow[2]);
 });
