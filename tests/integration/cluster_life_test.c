@@ -23,25 +23,11 @@
 
 static char rr[] = "--cluster-sched=rr", none[] = "--cluster-sched=none";
 
-static struct program start(void **state)
-{
-    struct program program = program_start(-1, "--cluster=3", *state, "--workers=1", NULL);
-    assert_true(program_await(&program, "listening"));
-    return program;
-}
-
-static void end(struct program *program)
-{
-    signal_one(program->pid, SIGTERM);
-    assert_true(program_await(program, "stopped"));
-    assert_int_equal(program_end(program), 0);
-}
-
 /* ------------------------------------------------------------------ the end */
 
 static void check_drains_on(void **state, int number)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int peer = peer_connect(program.port);
     peer_ask(peer, "/fast");
     peer_get(peer, "/heavy?kernel=sleep&n=100&offload=worker");
@@ -65,7 +51,7 @@ static void test_a_signal_drains(void **state)
 
 static void test_the_second_signal_ends_all_at_once(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int peer = peer_connect(program.port);
     peer_ask(peer, "/fast");
     peer_get(peer, "/heavy?kernel=sleep&n=60000&offload=none");
@@ -81,7 +67,7 @@ static void test_the_second_signal_ends_all_at_once(void **state)
 /* Nobody is left to tell them; and what they owe, they answer. */
 static void test_members_end_with_a_parent_that_was_killed(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int peer = peer_connect(program.port);
     peer_ask(peer, "/fast");
     peer_get(peer, "/heavy?kernel=sleep&n=100&offload=worker");
@@ -175,7 +161,7 @@ static void test_only_the_first_member_can_start(void **state)
 
 static void test_the_port_is_taken(void **state)
 {
-    struct program first = start(state);
+    struct program first = program_cluster(*state);
     char port[32];
     snprintf(port, sizeof port, "--port=%u", first.port);
     struct program second = program_start(-1, "--cluster=2", *state, port, NULL);
@@ -184,14 +170,14 @@ static void test_the_port_is_taken(void **state)
     assert_non_null(strstr(second.line, "address already in use"));
     assert_int_equal(program_end(&second), 1);
     peer_ask_once(first.port, "/fast");
-    end(&first);
+    program_stop(&first);
 }
 
 /* ------------------------------------------------------------------ the rolling restart */
 
 static void test_a_hangup_replaces_every_member(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int peer = peer_connect(program.port);
     pid_t before = pid_in(peer_ask(peer, "/healthz"));
     peer_get(peer, "/slow?ms=50");
@@ -204,7 +190,7 @@ static void test_a_hangup_replaces_every_member(void **state)
     assert_int_equal(kill(before, 0), -1);
     assert_int_equal(errno, ESRCH);
     assert_int_not_equal(pid_in(peer_ask_once(program.port, "/healthz")), before);
-    end(&program);
+    program_stop(&program);
 }
 
 /* What is installed by then does not work: those that run go on. */
@@ -225,7 +211,7 @@ static void test_a_restart_that_fails_changes_nothing(void **state)
     assert_non_null(strstr(program.line, "the new member 1 cannot be spawned"));
     assert_int_equal(pid_in(peer_ask(peer, "/healthz")), before);
     close(peer);
-    end(&program);
+    program_stop(&program);
     temporary_folder_remove(copy.folder);
 }
 
@@ -246,7 +232,7 @@ static void test_a_socket_that_was_passed(void **state)
     assert_int_equal(program.port, ntohs(address.sin_port));
     for (int i = 0; i < 10; i++)
         assert_true(number_in(peer_ask_once(program.port, "/healthz"), "member") >= 1);
-    end(&program);
+    program_stop(&program);
     close(listener);
 }
 
@@ -269,10 +255,10 @@ static void test_the_parent_notifies_and_no_member_does(void **state)
     int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(manager, (struct sockaddr *)&address, sizeof address), 0);
     setenv("NOTIFY_SOCKET", address.sun_path, 1);
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     unsetenv("NOTIFY_SOCKET");
     expect_notification(manager, "READY=1");
-    end(&program);
+    program_stop(&program);
     expect_notification(manager, "STOPPING=1");
     assert_int_equal(recv(manager, address.sun_path, 1, MSG_DONTWAIT), -1);
     close(manager);

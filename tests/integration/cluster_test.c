@@ -20,20 +20,6 @@ enum { MEMBERS = 3, PEERS = 24 };
 
 static char rr[] = "--cluster-sched=rr", none[] = "--cluster-sched=none";
 
-static struct program start(void **state)
-{
-    struct program program = program_start(-1, "--cluster=3", *state, "--workers=1", NULL);
-    assert_true(program_await(&program, "listening"));
-    return program;
-}
-
-static void end(struct program *program)
-{
-    signal_one(program->pid, SIGTERM);
-    assert_true(program_await(program, "stopped"));
-    assert_int_equal(program_end(program), 0);
-}
-
 static bool deals(void **state)
 {
     return *state == rr;
@@ -56,7 +42,7 @@ static void read_members(const struct program *program, pid_t *pids)
 
 static void test_every_member_answers(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
     bool seen[MEMBERS] = {false};
     unsigned count = 0, asked = 0;
@@ -72,12 +58,12 @@ static void test_every_member_answers(void **state)
     }
     if (deals(state))
         assert_int_equal(asked, MEMBERS);
-    end(&program);
+    program_stop(&program);
 }
 
 static void test_answers_name_the_member(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int peer = peer_connect(program.port);
     char field[40];
     long member = number_in(peer_ask(peer, "/healthz"), "member");
@@ -86,12 +72,12 @@ static void test_answers_name_the_member(void **state)
     snprintf(field, sizeof field, "\r\nOffloop-Member: %ld\r\n", member);
     assert_non_null(strstr(peer_ask(peer, "/fast"), field));
     close(peer);
-    end(&program);
+    program_stop(&program);
 }
 
 static void test_a_connection_stays_with_its_member(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int peer = peer_connect(program.port);
     pid_t pid = pid_in(peer_ask(peer, "/healthz"));
     for (int i = 0; i < 20; i++) {
@@ -99,7 +85,7 @@ static void test_a_connection_stays_with_its_member(void **state)
         assert_int_equal(number_in(peer_ask(peer, "/healthz"), "pid"), pid);
     }
     close(peer);
-    end(&program);
+    program_stop(&program);
 }
 
 /* ------------------------------------------------------------------ one member is frozen */
@@ -170,7 +156,7 @@ static void others_answer(const struct program *program, bool dealt)
 
 static void test_a_heavy_request_blocks_its_member_only(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int heavy = peer_connect(program.port);
     pid_t pid = pid_in(peer_ask(heavy, "/healthz"));
     int neighbour = connect_to(&program, pid);
@@ -188,13 +174,13 @@ static void test_a_heavy_request_blocks_its_member_only(void **state)
     assert_null(peer_answer(heavy));
     close(heavy);
     close(neighbour);
-    end(&program);
+    program_stop(&program);
 }
 
 /* As many heavy requests as members: nobody is left to answer. */
 static void test_heavy_requests_in_all_members_block_all(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     int heavy[MEMBERS], peer;
     pid_t pids[MEMBERS];
     read_members(&program, pids);
@@ -212,7 +198,7 @@ static void test_heavy_requests_in_all_members_block_all(void **state)
     for (int i = 0; i < MEMBERS; i++)
         close(heavy[i]);
     close(peer);
-    end(&program);
+    program_stop(&program);
 }
 
 /* ------------------------------------------------------------------ a member dies */
@@ -233,7 +219,7 @@ static void await_stop(pid_t pid)
 /* Those that wait at a frozen member's door are let in by the next one. */
 static void test_a_death_loses_no_waiting_connection(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     struct pollfd peers[PEERS];
     pid_t pid = pid_in(peer_ask_once(program.port, "/healthz"));
     signal_one(pid, SIGSTOP);
@@ -242,13 +228,13 @@ static void test_a_death_loses_no_waiting_connection(void **state)
     await_answers(peers, deals(state) ? PEERS - 1 : 1, pid);
     signal_one(pid, SIGKILL);
     await_answers(peers, unanswered(peers), pid);
-    end(&program);
+    program_stop(&program);
 }
 
 static void test_a_dead_member_is_replaced(void **state)
 {
     static const long rests[] = {0, 100, 200}; /* for one that does not live long */
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
     read_members(&program, pids);
     for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
@@ -263,13 +249,13 @@ static void test_a_dead_member_is_replaced(void **state)
     int peer = connect_to(&program, pids[1]);
     assert_int_equal(number_in(peer_ask(peer, "/healthz"), "member"), 2);
     close(peer);
-    end(&program);
+    program_stop(&program);
 }
 
 /* SIGTERM for one member: it drains, and another one comes. */
 static void test_a_member_that_was_told_to_end_is_replaced(void **state)
 {
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
     read_members(&program, pids);
     int peer = connect_to(&program, pids[0]);
@@ -280,7 +266,7 @@ static void test_a_member_that_was_told_to_end_is_replaced(void **state)
     assert_true(program_await(&program, "member_died"));
     assert_non_null(strstr(program.line, "ended with status 0"));
     assert_true(program_await(&program, "member_ready"));
-    end(&program);
+    program_stop(&program);
 }
 
 /* ------------------------------------------------------------------ descriptors */
@@ -311,7 +297,7 @@ static void test_members_have_nothing_of_each_other(void **state)
     enum { MOST = 64 };
     char own[MOST][64], open[MEMBERS][MOST][64];
     unsigned counts[MEMBERS], own_count = list_open(getpid(), own, MOST);
-    struct program program = start(state);
+    struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
     read_members(&program, pids);
     for (int i = 0; i < MEMBERS; i++) {
@@ -327,7 +313,7 @@ static void test_members_have_nothing_of_each_other(void **state)
             }
         }
     }
-    end(&program);
+    program_stop(&program);
 }
 
 #define BOTH(test)                            \

@@ -36,13 +36,6 @@ static bool next_line(struct program *program)
     return false;
 }
 
-static void stop(struct program *program)
-{
-    signal_one(program->pid, SIGTERM);
-    assert_true(program_await(program, "stopped"));
-    assert_int_equal(program_end(program), 0);
-}
-
 static void test_it_says_where(void **state)
 {
     struct program program = program_start(-1, "--observer=0", NULL);
@@ -54,7 +47,7 @@ static void test_it_says_where(void **state)
     visitor_open(&visitor, port);
     assert_int_equal(visitor_ask(&visitor, "/healthz")->status, 200);
     visitor_close(&visitor);
-    stop(&program);
+    program_stop(&program);
 }
 
 static void test_a_port_that_is_taken_is_one_line_and_status_1(void **state)
@@ -70,7 +63,7 @@ static void test_a_port_that_is_taken_is_one_line_and_status_1(void **state)
     assert_non_null(strstr(two.line, strchr(option, '=') + 1));
     assert_false(next_line(&two));
     assert_int_equal(program_end(&two), 1);
-    stop(&one);
+    program_stop(&one);
 }
 
 static void test_off_says_nothing(void **state)
@@ -172,7 +165,7 @@ static void test_a_report_that_cannot_be_written(void **state)
     signal_one(program.pid, SIGUSR2);
     assert_true(next_line(&program));
     assert_memory_equal(program.line, "offloop: cannot write offloop-report-", 37);
-    stop(&program);
+    program_stop(&program);
     assert_int_equal(chdir(before), 0);
 }
 

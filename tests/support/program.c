@@ -183,6 +183,20 @@ const char *peer_answer(int peer)
     return text;
 }
 
+struct program program_cluster(const char *sched)
+{
+    struct program program = program_start(-1, "--cluster=3", sched, "--workers=1", NULL);
+    assert_true(program_await(&program, "listening"));
+    return program;
+}
+
+void program_stop(struct program *program)
+{
+    signal_one(program->pid, SIGTERM);
+    assert_true(program_await(program, "stopped"));
+    assert_int_equal(program_end(program), 0);
+}
+
 const char *peer_ask(int peer, const char *target)
 {
     peer_get(peer, target);

@@ -39,6 +39,13 @@ unsigned program_await_silence(struct program *program);
 /* Waits for its end and closes the log. Returns its exit status, or 128 + the signal's number. */
 int program_end(struct program *program);
 
+/* A cluster of three members with one worker each, which listens; `sched` is its --cluster-sched
+ * option. */
+struct program program_cluster(const char *sched);
+
+/* Tells it to drain, and awaits that it has, with exit status 0. */
+void program_stop(struct program *program);
+
 /* The number after "name": in a text of JSON; -1 if there is none. */
 long number_in(const char *text, const char *name);
 
