@@ -101,7 +101,7 @@ TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
 PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
 PROBE_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/loadtest/*_test.c))
 SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_test tests/browser/*_test))
-LONG_TESTS   := $(filter tests/browser/%,$(SCRIPT_TESTS))
+ALONE_TESTS  := $(filter tests/browser/%,$(SCRIPT_TESTS))
 
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
@@ -112,7 +112,7 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 .PHONY: run-tests coverage layers lint format
 run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
 	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run \
-	  $(LONG_TESTS) $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(filter-out $(LONG_TESTS),$(SCRIPT_TESTS))
+	  $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS)) --alone $(ALONE_TESTS)
 
 coverage:
 	@.ci/deps build test

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
 import { ARTEFACTS } from './support/browser.js';
-import { blocked, openTable, quiet, rowsOf } from './support/dashboard.js';
+import { blocked, openTable, quiet, rowsOf, showAll } from './support/dashboard.js';
 import { scene } from './support/scene.js';
 
 test('one member of a cluster freezes, the other goes on', async (t) => {
@@ -27,6 +27,7 @@ test('one member of a cluster freezes, the other goes on', async (t) => {
   await (await end).json();
   await Promise.all(asked);
   await blocked(page, false);
+  await showAll(page);
   await openTable(page, 'strip');
   await page.waitForFunction(() => document.querySelector('#strip tbody')?.textContent.includes('/heavy'));
   assert.equal((await rowsOf(page, 'strip')).filter(([, , by]) => by.includes('/heavy')).length, 1);

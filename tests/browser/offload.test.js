@@ -3,17 +3,15 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
 import { ARTEFACTS } from './support/browser.js';
-import { milliseconds, openTable, quiet, rowsOf } from './support/dashboard.js';
+import { answered, milliseconds, openTable, quiet, rowsOf, showAll } from './support/dashboard.js';
 import { scene } from './support/scene.js';
 
 /* Columns of the tables. */
 const [WORK, LANE, OUTCOME] = [1, 3, 6];
 const [NAME, WAITING, RUNNING] = [1, 2, 3];
 
-/** Fires `count` /heavy from the page and opens the tables of the lanes and the queues. */
+/** Fires `count` /heavy from the page. */
 async function fireHeavy(page, strategy, count, ms) {
-  await openTable(page, 'gantt');
-  await openTable(page, 'depth');
   await page.selectOption('#strategy', strategy);
   await page.fill('#size', String(ms));
   await page.fill('#count', String(count));
@@ -65,6 +63,7 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
   await page.keyboard.press('t');
   await page.screenshot({ path: join(ARTEFACTS, 'threadpool-dark.png') });
   assert.deepEqual(new Set((await answers).map(({ strategy }) => strategy)), new Set(['threadpool']));
+  await showAll(page);
   await page.waitForFunction(
     () => [...document.querySelectorAll('#gantt tbody tr')].filter(({ cells }) => cells[6].textContent === 'succeeded').length === 6,
   );
@@ -75,6 +74,8 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
 
 test('the page itself sends at most four heavy requests at a time', async (t) => {
   const { page } = await scene(t);
+  await showAll(page);
+  await openTable(page, 'gantt');
   await fireHeavy(page, 'worker', 6, 1500);
   await page.waitForFunction(() => /▲▲▲▲.*[2-9] requests wait/.test(document.querySelector('#slots').textContent));
   await untilBusy(page, ['worker 1']);
@@ -98,8 +99,8 @@ test('a slow query waits behind heavy jobs in the same pool', async (t) => {
   await page.click('#fire-slow');
   await page.waitForFunction(() => document.querySelector('#dots tbody')?.textContent.includes('outstanding'));
   await answers;
-  await page.waitForFunction(() => !document.querySelector('#dots tbody').textContent.includes('outstanding'));
-  const [slow] = (await rowsOf(page, 'dots')).filter(([, request]) => request.startsWith('/slow'));
+  await showAll(page);
+  const slow = await answered(page, '/slow');
   t.diagnostic(`/slow?ms=100 took ${slow[2]} behind four jobs of three seconds`);
   assert.ok(milliseconds(slow[2]) > 150, slow[2]);
 });

@@ -5,8 +5,14 @@ export const live = (page) => page.waitForSelector('body[data-state="live"] #num
 
 export const blocked = (page, yes = true) => page.waitForSelector(`body[data-blocked="${yes}"]`);
 
-/** Switches the steady /fast off, so that every request is the test's own. */
-export const quiet = (page) => page.selectOption('#pulse', '0');
+/** Switches the steady /fast off and awaits the last of its answers, so that every request is the test's own. */
+export async function quiet(page) {
+  await page.selectOption('#pulse', '0');
+  await page.waitForFunction(() => / 0 of \d in use, 0 requests wait/.test(document.querySelector('#slots').textContent));
+}
+
+/** Shows all that the page remembers: a test on a busy machine may take longer than the window is wide. */
+export const showAll = (page) => page.selectOption('#window', '300000');
 
 /** Opens the table under a picture. */
 export async function openTable(page, picture) {
@@ -17,6 +23,16 @@ export async function openTable(page, picture) {
 /** Rows of the table under a picture, as arrays of texts. */
 export const rowsOf = (page, picture) =>
   page.$$eval(`#${picture} details.data tbody tr`, (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+
+/** Resolves with the cells of the newest request for `path` in the table of requests, when it has been answered. */
+export async function answered(page, path) {
+  const row = await page.waitForFunction((path) => {
+    const rows = [...document.querySelectorAll('#dots tbody tr')].map(({ cells }) => [...cells].map((cell) => cell.textContent));
+    const newest = rows.find(([, request]) => request?.startsWith(path));
+    return newest && newest[2] !== 'outstanding' && newest;
+  }, path);
+  return row.jsonValue();
+}
 
 /** "2.50 s", "31 ms", "12.0 µs" in ms. */
 export function milliseconds(text) {
