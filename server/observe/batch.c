@@ -1,8 +1,10 @@
 /* batch.c – see batch.h. Times are milliseconds since the epoch of the survey, with microseconds
- * behind the point: numbers that cJSON would print with seventeen digits go in as raw text. */
+ * behind the point. Numbers go in as raw text: cJSON would print these with seventeen digits, and
+ * reads each number that it has printed. */
 #include "server/observe/batch.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "server/http/json.h"
@@ -20,12 +22,17 @@ static void add_ms(cJSON *object, const char *name, double ms)
 
 static void add_ns(cJSON *object, const char *name, uint64_t ns)
 {
-    add_ms(object, name, (double)ns / MS);
+    char text[40];
+    uint64_t us = (ns + 500) / 1000;
+    snprintf(text, sizeof text, "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
+    cJSON_AddRawToObject(object, name, text);
 }
 
 static void add_count(cJSON *object, const char *name, uint64_t count)
 {
-    cJSON_AddNumberToObject(object, name, (double)count);
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, count);
+    cJSON_AddRawToObject(object, name, text);
 }
 
 /* A point in time; null if it never came. */
