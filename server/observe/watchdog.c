@@ -10,6 +10,14 @@ static const uint64_t MS = 1000000;
 
 /* ------------------------------------------------------------------ the strip */
 
+static void begin_strip(struct watchdog *watchdog, uint64_t idle_ns, uint64_t now_ns)
+{
+    uint64_t epoch_ns = counter_get(&watchdog->recording->epoch_ns);
+    watchdog->cell = (now_ns - epoch_ns) / (RECORDING_CELL_MS * MS);
+    watchdog->cell_idle_ns = idle_ns;
+    watchdog->cell_at_ns = now_ns;
+}
+
 static void close_cells(struct watchdog *watchdog, uint64_t idle_ns, uint64_t now_ns)
 {
     struct watch_record *watch = &watchdog->recording->watch;
@@ -82,7 +90,10 @@ static void look(struct watchdog *watchdog)
     watchdog->turns = turns;
     counter_set(&watch->sampled_ns, now_ns);
     counter_set(&watch->progress_ns, watchdog->progress_ns);
-    close_cells(watchdog, idle_ns, now_ns);
+    if (turns == 0) /* the server is being made: nobody waits for it */
+        begin_strip(watchdog, idle_ns, now_ns);
+    else
+        close_cells(watchdog, idle_ns, now_ns);
     look_for_block(watchdog, now_ns);
     look_for_stalls(watchdog);
 }
@@ -116,18 +127,16 @@ static void watchdog_main(void *data)
 int watchdog_start(struct watchdog *watchdog, uv_loop_t *loop, struct recording *recording,
                    const struct watchdog_listener *listener)
 {
-    uint64_t now_ns = trip_clock_ns(), epoch_ns = counter_get(&recording->epoch_ns);
+    uint64_t now_ns = trip_clock_ns();
     *watchdog = (struct watchdog){
         .loop = loop,
         .recording = recording,
         .listener = *listener,
         .idle_ns = uv_metrics_idle_time(loop),
         .progress_ns = now_ns,
-        .cell = (now_ns - epoch_ns) / (RECORDING_CELL_MS * MS),
-        .cell_at_ns = now_ns,
         .cursor = counter_get(&recording->trace.written),
     };
-    watchdog->cell_idle_ns = watchdog->idle_ns;
+    begin_strip(watchdog, watchdog->idle_ns, now_ns);
     int rc = uv_mutex_init(&watchdog->lock);
     if (rc != 0)
         return rc;

@@ -400,6 +400,20 @@ static void test_cells_of_a_waiting_loop_are_empty(void **state)
     assert_true(least < 1000);
 }
 
+/* Before its first turn nobody waits for the loop. */
+static void test_no_cells_before_the_first_turn(void **state)
+{
+    struct watched *watched = *state;
+    counter_set(&watched->observed.recording->loop.turns, 0);
+    hold_for_looks(watched, 1);
+    uint64_t first = cell_at(watched, trip_clock_ns()) + 1;
+    hold_for_looks(watched, 8);
+    uint64_t end = cell_at(watched, counter_get(&watch_of(watched)->sampled_ns));
+    assert_true(end > first);
+    for (uint64_t cell = first; cell < end; cell++)
+        assert_int_equal(counter_get(&watch_of(watched)->cells[cell % RECORDING_CELLS]), 0);
+}
+
 /* Every cell is there, also where the watchdog came too late to close one by one. */
 static void test_no_cell_is_missing(void **state)
 {
@@ -461,6 +475,7 @@ int main(void)
         WATCHDOG_TEST(test_nobody_need_listen),
         WATCHDOG_TEST(test_cells_of_a_blocked_loop_are_full),
         WATCHDOG_TEST(test_cells_of_a_waiting_loop_are_empty),
+        WATCHDOG_TEST(test_no_cells_before_the_first_turn),
         WATCHDOG_TEST(test_no_cell_is_missing),
         WATCHDOG_TEST(test_the_end_does_not_wait_for_the_next_look),
         WATCHDOG_TEST(test_nobody_is_blocked_when_nobody_looks),
