@@ -109,6 +109,11 @@ static void say_loop_blocked(const struct verdict_measurements *measured, struct
     advise_against_blocking(measured, verdict);
 }
 
+static const char *whose_loop(const struct verdict_measurements *measured)
+{
+    return measured->members > 1 ? "A member's loop" : "The loop";
+}
+
 static bool is_loop_mostly_blocked(const struct verdict_measurements *measured)
 {
     return has_stalls(measured) && measured->loop_busy >= MOSTLY;
@@ -127,8 +132,7 @@ static void say_stalls(const struct verdict_measurements *measured, struct verdi
 static void say_loop_mostly_blocked(const struct verdict_measurements *measured,
                                     struct verdict *verdict)
 {
-    SAY(verdict->title, "%s is blocked most of the time",
-        measured->members > 1 ? "A member's loop" : "The loop");
+    SAY(verdict->title, "%s is blocked most of the time", whose_loop(measured));
     say_stalls(measured, verdict);
 }
 
@@ -154,7 +158,8 @@ static void say_a_member_blocked(const struct verdict_measurements *measured,
 
 static void say_loop_stalled(const struct verdict_measurements *measured, struct verdict *verdict)
 {
-    SAY(verdict->title, "The loop was blocked for %s", phrase_ms(measured->longest_stall_ms).text);
+    SAY(verdict->title, "%s was blocked for %s", whose_loop(measured),
+        phrase_ms(measured->longest_stall_ms).text);
     say_stalls(measured, verdict);
 }
 

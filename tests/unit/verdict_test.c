@@ -174,6 +174,15 @@ static void test_stalled_now_and_then(void **state)
 
 /* ------------------------------------------------------------------ a cluster */
 
+static void test_one_of_many_loops_stalled(void **state)
+{
+    (void)state;
+    const struct verdict verdict = verdict_on((struct verdict_measurements){
+        .stalls = 1, .longest_stall_ms = 280, .culprit = CULPRIT, .members = 4});
+    assert_rule(&verdict, VERDICT_WARNING, "loop-stalled");
+    assert_string_equal(verdict.title, "A member's loop was blocked for 280 ms");
+}
+
 static void test_one_member_is_blocked(void **state)
 {
     (void)state;
@@ -504,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_blocked_by_nobody_knows_what),
         cmocka_unit_test(test_a_short_hold_is_not_blocking),
         cmocka_unit_test(test_stalled_now_and_then),
+        cmocka_unit_test(test_one_of_many_loops_stalled),
         cmocka_unit_test(test_one_member_is_blocked),
         cmocka_unit_test(test_some_members_are_blocked),
         cmocka_unit_test(test_all_members_are_blocked),
