@@ -27,8 +27,6 @@ static void keep_totals(struct diagnosis *diagnosis, const struct survey *survey
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         const struct survey_member *member = &survey->members[i];
         past->requests += member->requests;
-        past->busy_ns[i] = member->busy_ns;
-        past->idle_ns[i] = member->idle_ns;
         for (size_t j = 0; j < RECORDING_WORKS; j++) {
             past->refused[j] += member->works[j].outcomes[TRIP_REFUSED];
             past->lost[j] += member->works[j].outcomes[TRIP_LOST];
@@ -52,32 +50,41 @@ static const struct diagnosis_past *oldest(const struct diagnosis *diagnosis)
 
 /* ------------------------------------------------------------------ the loop */
 
-/* What is counted of a block at its end belongs to the window now; what began before it does not.
- */
-static double busy_share(const struct survey_member *member, const struct diagnosis_past *past,
-                         uint64_t window_ns)
+/* From the strip, which tells when the time was spent. The loop's own counters learn of a block or
+ * a poll only when it is over, and then of all of it, however long before the window it began. */
+static double busy_share(const struct survey_member *member, uint64_t window_ns)
 {
-    uint64_t busy_ns = member->busy_ns - past->busy_ns[member->index];
-    uint64_t idle_ns = member->idle_ns - past->idle_ns[member->index];
-    uint64_t block_ns = member->blocked_ns < window_ns ? member->blocked_ns : window_ns;
-    uint64_t all_ns = busy_ns + idle_ns + block_ns;
-    return all_ns > 0 ? (double)(busy_ns + block_ns) / (double)all_ns : 0.0;
+    uint64_t end = member->next_cell, cells = window_ns / (RECORDING_CELL_MS * 1000000u);
+    double sum = 0;
+    unsigned known = 0;
+    for (uint64_t cell = end > cells ? end - cells : 0; cell < end; cell++) {
+        double share = survey_cell(member, cell);
+        if (share < 0)
+            continue;
+        sum += share;
+        known++;
+    }
+    return known > 0 ? sum / known : 0.0;
 }
 
-static struct survey_member *worst_member(const struct survey *survey,
-                                          const struct diagnosis_past *past, uint64_t window_ns)
+/* The one that has been blocked for longest, otherwise the busiest. */
+static bool is_worse(const struct survey_member *member, const struct survey_member *other,
+                     uint64_t window_ns)
 {
-    struct survey_member *worst = &survey->members[0];
-    double worst_share = -1;
+    if (member->blocked_ns != other->blocked_ns)
+        return member->blocked_ns > other->blocked_ns;
+    return busy_share(member, window_ns) > busy_share(other, window_ns);
+}
+
+static struct survey_member *worst_member(const struct survey *survey, uint64_t window_ns)
+{
+    struct survey_member *worst = NULL;
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         struct survey_member *member = &survey->members[i];
-        double share = busy_share(member, past, window_ns) + (member->blocked_ns > 0);
-        if (member->pid != 0 && share > worst_share) {
+        if (member->pid != 0 && (worst == NULL || is_worse(member, worst, window_ns)))
             worst = member;
-            worst_share = share;
-        }
     }
-    return worst;
+    return worst != NULL ? worst : &survey->members[0];
 }
 
 static void measure_stall(struct diagnosis *diagnosis, const struct survey *survey,
@@ -108,11 +115,19 @@ static void measure_stalls(struct diagnosis *diagnosis, const struct survey *sur
     }
 }
 
-/* What holds the loop now matters more than what held it. */
+static bool is_blocked(const struct survey_member *member)
+{
+    return ms(member->blocked_ns) >= VERDICT_NOTICEABLE_MS;
+}
+
+/* What holds the loop now matters more than what held it, even if it is not known. */
 static void blame(struct diagnosis *diagnosis, const struct survey *survey,
                   const struct survey_member *member, struct verdict_measurements *found)
 {
-    if (member->blocked_ns == 0 || !member->has_culprit)
+    if (!is_blocked(member))
+        return;
+    found->culprit = found->culprit_strategy = NULL;
+    if (!member->has_culprit)
         return;
     names_subject(survey->names, &member->culprit.subject, diagnosis->by, sizeof diagnosis->by);
     found->culprit = diagnosis->by;
@@ -123,15 +138,15 @@ static void measure_loop(struct diagnosis *diagnosis, const struct survey *surve
                          const struct diagnosis_past *past, struct verdict_measurements *found)
 {
     uint64_t window_ns = survey->now_ns - past->at_ns;
-    struct survey_member *member = worst_member(survey, past, window_ns);
-    const struct histogram_snapshot *lag = window_read(&member->lag);
-    found->loop_busy = busy_share(member, past, window_ns);
+    struct survey_member *member = worst_member(survey, window_ns);
+    const struct histogram_snapshot *lag = window_read(&member->judged_lag);
+    found->loop_busy = busy_share(member, window_ns);
     found->lag_p99_ms = lag != NULL ? ms(histogram_quantile(lag, 0.99)) : 0.0;
     found->blocked_ms = ms(member->blocked_ns);
     measure_stalls(diagnosis, survey, member->number, past->at_ns, found);
     blame(diagnosis, survey, member, found);
     for (unsigned i = 0; i < survey->recordings->count; i++)
-        found->members_blocked += survey->members[i].blocked_ns > 0;
+        found->members_blocked += is_blocked(&survey->members[i]);
 }
 
 /* ------------------------------------------------------------------ the works */

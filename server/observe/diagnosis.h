@@ -6,12 +6,11 @@
 #include "server/observe/survey.h"
 #include "server/observe/verdict.h"
 
-enum { DIAGNOSIS_LOOKS = 50, DIAGNOSIS_STALLS = 128, DIAGNOSIS_BY_BYTES = 112 };
+enum { DIAGNOSIS_LOOKS = SURVEY_LOOKS_JUDGED, DIAGNOSIS_STALLS = 128, DIAGNOSIS_BY_BYTES = 112 };
 
 /* Totals at the time of a look. */
 struct diagnosis_past {
     uint64_t at_ns, requests;
-    uint64_t busy_ns[RECORDINGS_MAX], idle_ns[RECORDINGS_MAX];
     uint64_t refused[RECORDING_WORKS], lost[RECORDING_WORKS];
 };
 

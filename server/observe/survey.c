@@ -5,7 +5,12 @@
 #include <string.h>
 #include <uv.h>
 
-enum { LOOKS_PER_STATS = 10, LOOKS_PER_STEP = WINDOW_STEP_MS / 100, AWAY_MS = 30 };
+enum {
+    LOOKS_PER_STATS = 10,
+    LOOKS_PER_STEP = WINDOW_STEP_MS / 100,
+    LOOKS_PER_JUDGED_STEP = SURVEY_LOOKS_JUDGED / WINDOW_READINGS,
+    AWAY_MS = 30,
+};
 
 static const uint64_t MS = 1000000;
 
@@ -192,6 +197,8 @@ static void look_at_member(struct survey *survey, struct survey_member *member)
         (void)process_stats_read(member->pid, &member->process);
     if (survey->looks % LOOKS_PER_STEP == 0)
         for_each_window(member, window_step);
+    if (survey->looks % LOOKS_PER_JUDGED_STEP == 0)
+        window_step(&member->judged_lag);
 }
 
 void survey_look(struct survey *survey)
@@ -237,6 +244,7 @@ static void member_init(struct survey_member *member, const struct recordings *r
     member->busy_ns = counter_get(&recording->loop.busy_ns);
     member->idle_ns = counter_get(&recording->loop.idle_ns);
     window_init(&member->lag, &recording->loop.lag);
+    window_init(&member->judged_lag, &recording->loop.lag);
     window_init(&member->waited, &recording->loop.waited);
     for (size_t i = 0; i < RECORDING_ROUTES; i++)
         window_init(&member->durations[i], &recording->routes[i].duration);
@@ -265,7 +273,9 @@ int survey_init(struct survey *survey, const struct recordings *recordings,
 
 void survey_close(struct survey *survey)
 {
-    for (unsigned i = 0; i < survey->recordings->count; i++)
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
         for_each_window(&survey->members[i], window_close);
+        window_close(&survey->members[i].judged_lag);
+    }
     free(survey->members);
 }

@@ -11,7 +11,8 @@
 enum {
     SURVEY_RECORDS = 2000, /* new trace records in one look; what is more is counted as missed */
     SURVEY_OUTSTANDING = 4096,
-    SURVEY_ALIVE_MS = 1000, /* a watchdog that has been silent for longer is gone, or stopped */
+    SURVEY_ALIVE_MS = 1000,   /* a watchdog that has been silent for longer is gone, or stopped */
+    SURVEY_LOOKS_JUDGED = 50, /* the verdict is on so many, about five seconds */
 };
 
 /* Where the jobs and queries of one strategy or source are now. */
@@ -42,6 +43,7 @@ struct survey_member {
     bool has_culprit;    /* a trip holds the loop's lane: */
     struct lane_view culprit;
     struct window lag, waited;
+    struct window judged_lag;       /* begins within the last SURVEY_LOOKS_JUDGED looks */
     uint64_t first_cell, next_cell; /* the strip's cells that were completed since the last look */
 
     /* Requests. */

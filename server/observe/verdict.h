@@ -46,7 +46,7 @@ struct verdict_measurements {
     unsigned cores;         /* that this server may use; 0: not known */
 
     unsigned members;         /* processes that share the port; 0 and 1: no cluster */
-    unsigned members_blocked; /* of them, now */
+    unsigned members_blocked; /* of them, now, and noticeably */
 };
 
 struct verdict {

@@ -18,8 +18,8 @@ struct window {
 void window_init(struct window *window, const struct histogram *source);
 void window_close(struct window *window);
 
-/* Time has passed: to be called every WINDOW_STEP_MS. Without memory the window stays empty, and
- * the next step tries again. */
+/* Time has passed: to be called every WINDOW_STEP_MS, or more often for a shorter window. Without
+ * memory the window stays empty, and the next step tries again. */
 void window_step(struct window *window);
 
 /* What came in the last WINDOW_READINGS steps. Valid until the next call; NULL if the source was
