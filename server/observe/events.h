@@ -1,8 +1,9 @@
 /* events.h – Server-Sent Events (WHATWG HTML, section 9.2): batches to everybody who listens.
  *
  * The last minute is kept: a page that comes back says which batch it had last (Last-Event-ID) and
- * gets what it missed; one that is new gets the last ten seconds. A reader that does not read is
- * dropped, not waited for. On the observer's thread. */
+ * gets what it missed, or the newest half of what a reader may leave unread; one that is new gets
+ * the last ten seconds. A reader that does not read is dropped, not waited for. On the observer's
+ * thread. */
 #ifndef OFFLOOP_OBSERVE_EVENTS_H
 #define OFFLOOP_OBSERVE_EVENTS_H
 

@@ -32,6 +32,11 @@ static struct member_label label_of(const struct survey_member *member)
          member < (page)->survey->members + (page)->survey->recordings->count; member++) \
         if (counter_get(&member->recording->watch.sampled_ns) != 0)
 
+/* Those that have a process: what is true now, or is the process' own, is that of nobody else. */
+#define FOR_EACH_PROCESS(page, member) \
+    FOR_EACH_MEMBER(page, member)      \
+    if (member->pid != 0)
+
 static double seconds(uint64_t ns)
 {
     return (double)ns / 1e9;
@@ -96,7 +101,7 @@ VALUE(threads, (double)member->process.threads)
 VALUE(connections, (double)member->connections)
 VALUE(alive, member->pid != 0 && member->alive ? 1.0 : 0.0)
 
-static const struct member_family member_families[] = {
+static const struct member_family process_families[] = {
     {"nodejs_eventloop_lag_seconds", EXPOSITION_GAUGE, "seconds", "How late the event loop is now.",
      lag_now},
     {"nodejs_eventloop_lag_p50_seconds", EXPOSITION_GAUGE, "seconds",
@@ -111,15 +116,6 @@ static const struct member_family member_families[] = {
      "Share of the time in which the event loop was busy.", utilization},
     {"offloop_loop_blocked_seconds", EXPOSITION_GAUGE, "seconds",
      "For how long the event loop has been blocked now; 0 if it is not.", blocked},
-    {"offloop_loop_turns", EXPOSITION_COUNTER, NULL, "Turns of the event loop.", turns},
-    {"offloop_loop_busy_seconds", EXPOSITION_COUNTER, "seconds",
-     "Time in which the event loop ran callbacks.", busy},
-    {"offloop_loop_idle_seconds", EXPOSITION_COUNTER, "seconds",
-     "Time in which the event loop waited for events.", idle},
-    {"offloop_loop_stalls", EXPOSITION_COUNTER, NULL,
-     "Times that the event loop was held for 50 ms or more.", stalls},
-    {"offloop_loop_stalled_seconds", EXPOSITION_COUNTER, "seconds", "How long these were together.",
-     stalled},
     {"process_cpu_user_seconds", EXPOSITION_COUNTER, "seconds", "User CPU time spent.", user_cpu},
     {"process_cpu_system_seconds", EXPOSITION_COUNTER, "seconds", "System CPU time spent.",
      system_cpu},
@@ -132,21 +128,72 @@ static const struct member_family member_families[] = {
     {"process_open_fds", EXPOSITION_GAUGE, NULL, "Open file descriptors.", descriptors},
     {"offloop_process_threads", EXPOSITION_GAUGE, NULL, "Threads of the process.", threads},
     {"offloop_connections", EXPOSITION_GAUGE, NULL, "Connections that are open.", connections},
-    {"offloop_member_alive", EXPOSITION_GAUGE, NULL, "1 if the server process is alive.", alive},
 };
 
-static void write_members(struct page *page)
+static const struct member_family loop_families[] = {
+    {"offloop_loop_turns", EXPOSITION_COUNTER, NULL, "Turns of the event loop.", turns},
+    {"offloop_loop_busy_seconds", EXPOSITION_COUNTER, "seconds",
+     "Time in which the event loop ran callbacks.", busy},
+    {"offloop_loop_idle_seconds", EXPOSITION_COUNTER, "seconds",
+     "Time in which the event loop waited for events.", idle},
+    {"offloop_loop_stalls", EXPOSITION_COUNTER, NULL,
+     "Times that the event loop was held for 50 ms or more.", stalls},
+    {"offloop_loop_stalled_seconds", EXPOSITION_COUNTER, "seconds", "How long these were together.",
+     stalled},
+};
+
+static void begin_member_family(struct page *page, const struct member_family *family)
 {
-    for (size_t i = 0; i < sizeof member_families / sizeof *member_families; i++) {
-        const struct member_family *family = &member_families[i];
-        exposition_family(&page->exposition, family->name, family->type, family->unit,
-                          family->help);
+    exposition_family(&page->exposition, family->name, family->type, family->unit, family->help);
+}
+
+static void write_member_sample(struct page *page, const struct member_family *family,
+                                struct survey_member *member)
+{
+    struct member_label label = label_of(member);
+    exposition_sample(&page->exposition, EXPOSITION_LABELS({"member", label.text}),
+                      family->value(member));
+}
+
+static void write_processes(struct page *page)
+{
+    for (size_t i = 0; i < sizeof process_families / sizeof *process_families; i++) {
+        begin_member_family(page, &process_families[i]);
+        FOR_EACH_PROCESS(page, member)
+        {
+            write_member_sample(page, &process_families[i], member);
+        }
+    }
+}
+
+static void write_loops(struct page *page)
+{
+    for (size_t i = 0; i < sizeof loop_families / sizeof *loop_families; i++) {
+        begin_member_family(page, &loop_families[i]);
         FOR_EACH_MEMBER(page, member)
         {
-            struct member_label label = label_of(member);
-            exposition_sample(&page->exposition, EXPOSITION_LABELS({"member", label.text}),
-                              family->value(member));
+            write_member_sample(page, &loop_families[i], member);
         }
+    }
+}
+
+/* A place of a cluster has two recordings and mostly one process: it is dead if it has none. */
+static bool tells_of_its_place(const struct page *page, const struct survey_member *member)
+{
+    unsigned count = page->survey->recordings->count;
+    const struct survey_member *other = &page->survey->members[(member->index + count / 2) % count];
+    return member->pid != 0 || (other->pid == 0 && member->index <= other->index);
+}
+
+static void write_alive(struct page *page)
+{
+    static const struct member_family family = {"offloop_member_alive", EXPOSITION_GAUGE, NULL,
+                                                "1 if the server process is alive.", alive};
+    begin_member_family(page, &family);
+    FOR_EACH_MEMBER(page, member)
+    {
+        if (tells_of_its_place(page, member))
+            write_member_sample(page, &family, member);
     }
 }
 
@@ -248,7 +295,7 @@ static void write_places(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_jobs", EXPOSITION_GAUGE, NULL,
                       "Jobs and queries that are out, by strategy or source and by place.");
-    FOR_EACH_MEMBER(page, member)
+    FOR_EACH_PROCESS(page, member)
     {
         struct member_label label = label_of(member);
         for (size_t i = 0; i < names_work_count(page->survey->names); i++) {
@@ -360,9 +407,9 @@ static void write_version(struct page *page)
 int metrics_page_write(FILE *out, enum exposition_format format, struct survey *survey)
 {
     static void (*const parts[])(struct page * page) = {
-        write_version,      write_members,   write_answers,   write_durations,
-        write_socket_waits, write_http,      write_places,    write_outcomes,
-        write_work_legs,    write_lane_legs, write_lane_busy,
+        write_version,   write_processes,    write_loops,     write_alive,  write_answers,
+        write_durations, write_socket_waits, write_http,      write_places, write_outcomes,
+        write_work_legs, write_lane_legs,    write_lane_busy,
     };
     struct page page = {.survey = survey};
     exposition_begin(&page.exposition, out, format);

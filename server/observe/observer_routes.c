@@ -134,8 +134,8 @@ static cJSON *describe_health(const struct survey_member *member)
 static void healthz_handler(struct http_exchange *exchange, void *context)
 {
     struct observer *observer = context;
-    bool ill = false;
     survey_glance(&observer->survey);
+    bool ill = observer->survey.present == 0; /* a cluster that has lost them all */
     cJSON *document = cJSON_CreateObject();
     cJSON *members = cJSON_AddArrayToObject(document, "members");
     for (unsigned i = 0; i < observer->survey.recordings->count; i++) {

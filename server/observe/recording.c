@@ -62,22 +62,23 @@ static void settle_work(struct work_record *work)
     counter_set(&work->delivered, submitted);
 }
 
-void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id)
+static void settle_loop(struct recording *recording)
 {
-    uint64_t now_ns = trip_clock_ns();
-    for (size_t i = 0; i < RECORDING_WORKS; i++)
-        settle_work(&recording->works[i]);
-    for (size_t i = 0; i < LANE_COUNT; i++)
-        atomic_store(&recording->lanes[i].trip, 0);
-    counter_set(&recording->watch.sampled_ns, now_ns); /* until the watchdog's first look */
-    counter_set(&recording->watch.progress_ns, now_ns);
-    counter_set(&recording->epoch_ns, epoch_ns);
-    counter_set(&recording->http.connections_closed,
-                counter_get(&recording->http.connections_accepted));
+    struct watch_record *watch = &recording->watch;
     counter_set(&recording->loop.turn_ns, 0);
     counter_set(&recording->loop.lag_ns, 0);
     counter_set(&recording->loop.route, 0);
-    counter_set(&recording->watch.blocked_since_ns, 0);
+    counter_set(&watch->progress_ns, counter_get(&watch->sampled_ns));
+    counter_set(&watch->blocked_since_ns, 0);
+}
+
+void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id)
+{
+    uint64_t now_ns = trip_clock_ns();
+    counter_set(&recording->watch.sampled_ns, now_ns); /* until the watchdog's first look */
+    counter_set(&recording->watch.progress_ns, now_ns);
+    counter_set(&recording->epoch_ns, epoch_ns);
+    counter_set(&recording->began_ns, now_ns);
     if (counter_get(&recording->ids) < first_id)
         counter_set(&recording->ids, first_id);
     counter_set(&recording->pid, (uint64_t)getpid());
@@ -86,7 +87,13 @@ void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t fi
 void recording_end(struct recording *recording)
 {
     counter_set(&recording->pid, 0);
-    counter_set(&recording->watch.blocked_since_ns, 0);
+    for (size_t i = 0; i < RECORDING_WORKS; i++)
+        settle_work(&recording->works[i]);
+    for (size_t i = 0; i < LANE_COUNT; i++)
+        atomic_store(&recording->lanes[i].trip, 0);
+    counter_set(&recording->http.connections_closed,
+                counter_get(&recording->http.connections_accepted));
+    settle_loop(recording);
 }
 
 /* ------------------------------------------------------------------ lanes */

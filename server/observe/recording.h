@@ -76,6 +76,7 @@ struct watch_record {
 struct recording {
     struct counter pid;      /* 0: nobody writes here */
     struct counter epoch_ns; /* of the monotonic clock; times in JSON count from here */
+    struct counter began_ns; /* when its present or last writer did */
     struct counter ids;      /* of trips, so far */
     struct http_counters http;
     struct loop_record loop;
@@ -103,12 +104,12 @@ int recordings_map(struct recordings *recordings, int fd, unsigned count);
 
 void recordings_close(struct recordings *recordings);
 
-/* A new server writes here from now on. What its predecessor counted stays; what the predecessor
- * left unfinished is over: its lanes are idle, its jobs were lost with it. Trips are numbered on
+/* A new server writes here from now on. What its predecessor counted stays. Trips are numbered on
  * from the last one, or from `first_id` if that is higher. */
 void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t first_id);
 
-/* Nobody writes here any more. */
+/* Nobody writes here any more, perhaps because the writer was killed. What it left unfinished is
+ * over: its lanes are idle, its connections closed, its jobs were lost with it. */
 void recording_end(struct recording *recording);
 
 /* For trip.c. */

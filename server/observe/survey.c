@@ -129,13 +129,16 @@ static bool is_on_lane(const struct survey_member *member, uint64_t id)
     return false;
 }
 
+/* What an earlier process of this place has left was lost with it. */
 static void look_for_oldest(struct survey_member *member, uint64_t now_ns)
 {
+    uint64_t began_ns = counter_get(&member->recording->began_ns);
     for (size_t i = 0; i < SURVEY_OUTSTANDING; i++) {
         const struct survey_outstanding *out = &member->outstanding[i];
         struct survey_work *work = &member->works[out->work];
         if (out->id == 0 || work->waiting == 0 || now_ns < out->submitted_ns ||
-            now_ns - out->submitted_ns <= work->oldest_wait_ns || is_on_lane(member, out->id))
+            out->submitted_ns < began_ns || now_ns - out->submitted_ns <= work->oldest_wait_ns ||
+            is_on_lane(member, out->id))
             continue;
         work->oldest_wait_ns = now_ns - out->submitted_ns;
     }
@@ -193,8 +196,9 @@ static void look_at_member(struct survey *survey, struct survey_member *member)
     look_at_trace(survey, member);
     look_at_works(survey, member);
     look_at_requests(member, now_ns);
-    if (survey->looks % LOOKS_PER_STATS == 1)
+    if (survey->looks % LOOKS_PER_STATS == 1 || member->process_pid != member->pid)
         (void)process_stats_read(member->pid, &member->process);
+    member->process_pid = member->pid;
     if (survey->looks % LOOKS_PER_STEP == 0)
         for_each_window(member, window_step);
     if (survey->looks % LOOKS_PER_JUDGED_STEP == 0)
@@ -227,8 +231,11 @@ bool survey_has_new_block(const struct survey *survey)
 void survey_glance(struct survey *survey)
 {
     survey->now_ns = trip_clock_ns();
-    for (unsigned i = 0; i < survey->recordings->count; i++)
+    survey->present = 0;
+    for (unsigned i = 0; i < survey->recordings->count; i++) {
         look_at_block(&survey->members[i], survey->now_ns);
+        survey->present += survey->members[i].pid != 0;
+    }
 }
 
 static void member_init(struct survey_member *member, const struct recordings *recordings,

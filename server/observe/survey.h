@@ -52,8 +52,9 @@ struct survey_member {
     struct window durations[RECORDING_ROUTES];
 
     struct survey_work works[RECORDING_WORKS];
-    bool seen[LANE_COUNT]; /* lanes that have worked */
-    struct process_stats process;
+    bool seen[LANE_COUNT];        /* lanes that have worked */
+    struct process_stats process; /* of process_pid */
+    int process_pid;
 
     /* For the next look. */
     uint64_t cursor, busy_ns, idle_ns, looked_ns;

@@ -171,9 +171,24 @@ static bool is_work_lost(const struct verdict_measurements *measured)
     return find(measured, verdict_work_is_lost) != NULL;
 }
 
+/* Only the jobs of children can be lost without their server. */
+static void say_server_lost(const struct verdict_measurements *measured,
+                            const struct verdict_work *work, struct verdict *verdict)
+{
+    SAY(verdict->title, "A server process died");
+    SAY(verdict->text, "%s of %s %s lost with it within %s, and so was all else that it was doing.",
+        verdict_work_count(work, work->lost).text, work->name, work->lost == 1 ? "was" : "were",
+        phrase_ms(measured->window_ms).text);
+    SAY(verdict->advice, "Try offload=process: if a job crashes there, that is all that is lost.");
+}
+
 static void say_work_lost(const struct verdict_measurements *measured, struct verdict *verdict)
 {
     const struct verdict_work *work = find(measured, verdict_work_is_lost);
+    if (!verdict_work_has_children(work)) {
+        say_server_lost(measured, work, verdict);
+        return;
+    }
     SAY(verdict->title, "A child process died");
     SAY(verdict->text, "%s of %s %s lost within %s. The server and all other jobs went on.",
         verdict_work_count(work, work->lost).text, work->name, work->lost == 1 ? "was" : "were",

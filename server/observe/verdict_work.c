@@ -34,6 +34,11 @@ bool verdict_work_slices(const struct verdict_work *work)
     return strcmp(work->name, "sliced") == 0 && work->waiting + work->running > 0;
 }
 
+bool verdict_work_has_children(const struct verdict_work *work)
+{
+    return strcmp(work->name, "process") == 0;
+}
+
 bool verdict_work_fills_pool(const struct verdict_work *work)
 {
     return work->heavy && work->in_pool && work->running > 0;

@@ -33,9 +33,10 @@ const struct verdict_work *verdict_work_find(const struct verdict_work *works, s
 /* What can be asked for. */
 bool verdict_work_is_lost(const struct verdict_work *work);
 bool verdict_work_is_refused(const struct verdict_work *work);
-bool verdict_work_waits(const struct verdict_work *work);      /* noticeably, now */
-bool verdict_work_slices(const struct verdict_work *work);     /* jobs take turns on the loop */
-bool verdict_work_fills_pool(const struct verdict_work *work); /* with jobs */
+bool verdict_work_waits(const struct verdict_work *work);        /* noticeably, now */
+bool verdict_work_slices(const struct verdict_work *work);       /* jobs take turns on the loop */
+bool verdict_work_has_children(const struct verdict_work *work); /* processes that run its jobs */
+bool verdict_work_fills_pool(const struct verdict_work *work);   /* with jobs */
 bool verdict_work_needs_pool(const struct verdict_work *work); /* queries wait for it noticeably */
 
 /* The longest wait that is known of. */

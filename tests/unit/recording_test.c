@@ -459,6 +459,7 @@ static void work_until_killed(struct recording *recording)
     recording_begin(recording, 1, 0);
     counter_set(&recording->http.connections_accepted, 5);
     counter_set(&recording->watch.blocked_since_ns, 99);
+    counter_set(&recording->watch.progress_ns, 99);
     for (size_t i = 0; i < 7; i++)
         trip_submit(&trips[i], recording, SUBJECT);
     for (unsigned i = 0; i < 4; i++)
@@ -484,11 +485,12 @@ static void test_what_a_killed_predecessor_left_is_over(void **state)
     struct recording *recording = &((struct recordings *)*state)->table[1];
     const struct work_record *work = &recording->works[SUBJECT.work];
     kill_a_predecessor(recording);
-    recording_begin(recording, 777, 0);
+    recording_end(recording);
     assert_whereabouts(work, 0, 0, 0);
     assert_idle(recording);
-    assert_int_equal(counter_get(&recording->pid), getpid());
-    assert_int_equal(counter_get(&recording->epoch_ns), 777);
+    assert_int_equal(counter_get(&recording->pid), 0);
+    assert_int_equal(counter_get(&recording->watch.progress_ns),
+                     counter_get(&recording->watch.sampled_ns));
     assert_int_equal(counter_get(&recording->http.connections_closed), 5);
     assert_int_equal(counter_get(&recording->watch.blocked_since_ns), 0);
     assert_int_equal(counter_get(&work->outcomes[TRIP_SUCCEEDED]), 1);
@@ -502,7 +504,10 @@ static void test_the_successor_counts_on(void **state)
     const struct work_record *work = &recording->works[SUBJECT.work];
     struct trip trip;
     kill_a_predecessor(recording);
+    recording_end(recording);
     recording_begin(recording, 777, 0);
+    assert_int_equal(counter_get(&recording->pid), getpid());
+    assert_int_equal(counter_get(&recording->epoch_ns), 777);
     trip_submit(&trip, recording, SUBJECT);
     assert_int_equal(trip.id, 8);
     assert_whereabouts(work, 1, 0, 0);

@@ -254,6 +254,41 @@ static void test_the_oldest_that_waits(void **state)
     assert_int_equal(surveyed->member->in_flight, 0);
 }
 
+/* What waited for an earlier process does not wait for its successor. */
+static void test_what_was_lost_does_not_wait(void **state)
+{
+    struct surveyed *surveyed = *state;
+    struct trip lost, waiting;
+    const struct survey_work *work = &surveyed->member->works[1];
+    submit(surveyed, &lost);
+    survey_look(&surveyed->survey);
+    assert_int_equal(work->waiting, 1);
+    recording_end(surveyed->recording);
+    survey_look(&surveyed->survey);
+    assert_int_equal(work->waiting, 0);
+    assert_int_equal(work->outcomes[TRIP_LOST], 1);
+    recording_begin(surveyed->recording, surveyed->epoch_ns, 0);
+    submit(surveyed, &waiting);
+    survey_look(&surveyed->survey);
+    assert_int_equal(work->waiting, 1);
+    assert_int_equal(work->oldest_wait_ns, surveyed->survey.now_ns - waiting.submitted_ns);
+}
+
+/* It was killed while its loop was blocked. */
+static void test_nobody_is_late_who_is_gone(void **state)
+{
+    struct surveyed *surveyed = *state;
+    uint64_t now_ns = trip_clock_ns();
+    watch(surveyed, now_ns, now_ns - 100 * MS);
+    survey_look(&surveyed->survey);
+    assert_true(surveyed->member->lag_ns >= 100 * MS);
+    assert_int_equal(surveyed->survey.present, 1);
+    recording_end(surveyed->recording);
+    survey_glance(&surveyed->survey);
+    assert_int_equal(surveyed->member->lag_ns, 0);
+    assert_int_equal(surveyed->survey.present, 0);
+}
+
 static void test_requests_before_the_first_look_are_no_rate(void **state)
 {
     struct surveyed *surveyed = *state;
@@ -293,6 +328,8 @@ int main(void)
         LOOK(test_cells_that_are_complete),
         LOOK(test_a_cell_that_is_about_to_come),
         LOOK(test_the_oldest_that_waits),
+        LOOK(test_what_was_lost_does_not_wait),
+        LOOK(test_nobody_is_late_who_is_gone),
         LOOK(test_requests_before_the_first_look_are_no_rate),
         LOOK(test_what_the_kernel_says_of_the_process),
     };

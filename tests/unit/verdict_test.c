@@ -247,6 +247,19 @@ static void test_a_child_was_lost(void **state)
                  "job says how its process died.");
 }
 
+/* Nobody but its server can have lost what no child had. */
+static void test_a_member_was_lost(void **state)
+{
+    (void)state;
+    const struct verdict verdict = verdict_on((struct verdict_measurements){
+        .members = 2, WORKS({.name = "worker", .heavy = true, .lost = 2})});
+    assert_rule(&verdict, VERDICT_WARNING, "work-lost");
+    assert_words(&verdict, "A server process died",
+                 "2 jobs of worker were lost with it within 5 s, and so was all else that it was "
+                 "doing.",
+                 "Try offload=process: if a job crashes there, that is all that is lost.");
+}
+
 static void test_the_queue_is_full(void **state)
 {
     (void)state;
@@ -518,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_some_members_are_blocked),
         cmocka_unit_test(test_all_members_are_blocked),
         cmocka_unit_test(test_a_child_was_lost),
+        cmocka_unit_test(test_a_member_was_lost),
         cmocka_unit_test(test_the_queue_is_full),
         cmocka_unit_test(test_jobs_hold_the_pool_that_queries_need),
         cmocka_unit_test(test_a_source_outside_the_pool_shares_nothing),
