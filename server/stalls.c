@@ -19,12 +19,12 @@ static bool is_time(uint64_t *told_ns)
     return true;
 }
 
-static void on_blocked(void *data, uint64_t since_ns, const struct lane_view *view)
+static bool on_blocked(void *data, uint64_t since_ns, const struct lane_view *view)
 {
     struct stalls *stalls = data;
     char by[96] = "something that is no job";
     if (!is_time(&stalls->told_blocked_ns))
-        return;
+        return false;
     double ms = (double)(trip_clock_ns() - since_ns) / (double)MS;
     if (view->trip != 0)
         names_subject(stalls->names, &view->subject, by, sizeof by);
@@ -33,6 +33,7 @@ static void on_blocked(void *data, uint64_t since_ns, const struct lane_view *vi
     cJSON_AddStringToObject(fields, "by", by);
     log_event(LOG_WARNING, "loop_blocked", fields, "%s blocked for %.0f ms so far, by %s",
               stalls->who, ms, by);
+    return true;
 }
 
 static void say_who_waited(const struct trace_record *stall, char *text, size_t size)

@@ -4,8 +4,9 @@
  *     loop blocked 612 ms by GET /heavy (primes n=20000000); 37 requests waited, the longest 598 ms
  *
  * The watchdog calls, from its own thread, so the first line comes while it is true. A server under
- * load in mode none would write many: at most two of each kind are written in a second, and the
- * next one says how many were left out. */
+ * load in mode none would write many: at most two of each kind are written in a second. A block
+ * that is still there when the next line may be written is told of then; a stall is left out, and
+ * the next line says how many were. */
 #ifndef OFFLOOP_STALLS_H
 #define OFFLOOP_STALLS_H
 

@@ -42,11 +42,10 @@ static void tell_blocked(struct watchdog *watchdog, uint64_t since_ns)
 {
     struct lane_view view;
     const struct watchdog_listener *listener = &watchdog->listener;
-    watchdog->told = true;
     if (!recording_lane(watchdog->recording, 0, &view))
         view = (struct lane_view){0};
-    if (listener->on_blocked != NULL)
-        listener->on_blocked(listener->data, since_ns, &view);
+    watchdog->told =
+        listener->on_blocked == NULL || listener->on_blocked(listener->data, since_ns, &view);
 }
 
 static void look_for_block(struct watchdog *watchdog, uint64_t now_ns)

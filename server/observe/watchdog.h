@@ -16,8 +16,9 @@ enum { WATCHDOG_TICK_MS = 25, WATCHDOG_BLOCKED_MS = 50 };
 /* Called on the watchdog's thread. */
 struct watchdog_listener {
     /* The loop is blocked since `since_ns`, by what the lane says, if it has been working at all
-     * (view->trip is not 0). Once for each block, when it is `patience_ms` old. */
-    void (*on_blocked)(void *data, uint64_t since_ns, const struct lane_view *view);
+     * (view->trip is not 0). When the block is `patience_ms` old; and at each look from then on,
+     * as long as false is returned. */
+    bool (*on_blocked)(void *data, uint64_t since_ns, const struct lane_view *view);
     /* A stall is over. */
     void (*on_stall)(void *data, const struct trace_record *stall);
     void *data;

@@ -95,7 +95,8 @@ static const struct lane_view primes_view = {.trip = 7,
 static cJSON *say_blocked(struct listening *listening, const struct lane_view *view)
 {
     struct capture capture = capture_begin();
-    listening->listener.on_blocked(listening->listener.data, trip_clock_ns() - 100 * MS, view);
+    assert_true(
+        listening->listener.on_blocked(listening->listener.data, trip_clock_ns() - 100 * MS, view));
     return parse_line(capture_end(&capture), "loop_blocked");
 }
 
@@ -231,7 +232,8 @@ static void test_each_kind_has_its_own_rate(void **state)
     cJSON_Delete(say_blocked(&listening, &primes_view));
     cJSON_Delete(parse_line(tell(&listening, &stall), "loop_free"));
     struct capture capture = capture_begin();
-    listening.listener.on_blocked(listening.listener.data, trip_clock_ns(), &primes_view);
+    assert_false(
+        listening.listener.on_blocked(listening.listener.data, trip_clock_ns(), &primes_view));
     assert_string_equal(capture_end(&capture), "");
     listening.stalls.told_blocked_ns -= S;
     cJSON_Delete(say_blocked(&listening, &primes_view));

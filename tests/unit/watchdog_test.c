@@ -19,6 +19,7 @@ enum { AGES_MS = 20000, STALLS_MAX = 16 };
 struct told {
     pthread_mutex_t lock;
     unsigned blocks, stalls;
+    unsigned deaf_to;         /* so many times it does not hear of a block */
     uint64_t since_ns, at_ns; /* of the last block */
     struct lane_view view;
     struct trace_record records[STALLS_MAX];
@@ -32,7 +33,7 @@ struct watched {
     bool is_stopped;
 };
 
-static void on_blocked(void *data, uint64_t since_ns, const struct lane_view *view)
+static bool on_blocked(void *data, uint64_t since_ns, const struct lane_view *view)
 {
     struct told *told = data;
     pthread_mutex_lock(&told->lock);
@@ -40,7 +41,9 @@ static void on_blocked(void *data, uint64_t since_ns, const struct lane_view *vi
     told->at_ns = trip_clock_ns();
     told->view = *view;
     told->blocks++;
+    bool is_heard = told->blocks > told->deaf_to;
     pthread_mutex_unlock(&told->lock);
+    return is_heard;
 }
 
 static void on_stall(void *data, const struct trace_record *stall)
@@ -182,6 +185,20 @@ static void test_a_block_is_told_once(void **state)
     hold_for_looks(watched, 6);
     struct told told = what_was_told(watched);
     assert_int_equal(told.blocks, 1);
+    assert_int_equal(told.since_ns, counter_get(&watch_of(watched)->blocked_since_ns));
+}
+
+/* Whoever cannot hear it now is told once more, while it lasts. */
+static void test_a_block_is_told_until_it_is_heard(void **state)
+{
+    struct watched *watched = *state;
+    pthread_mutex_lock(&watched->told.lock);
+    watched->told.deaf_to = 3;
+    pthread_mutex_unlock(&watched->told.lock);
+    hold_until(watched, was_told);
+    hold_for_looks(watched, 6);
+    struct told told = what_was_told(watched);
+    assert_int_equal(told.blocks, 4);
     assert_int_equal(told.since_ns, counter_get(&watch_of(watched)->blocked_since_ns));
 }
 
@@ -463,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WATCHDOG_TEST(test_a_blocked_loop_is_seen_while_it_is_blocked),
         WATCHDOG_TEST(test_a_block_is_told_once),
+        WATCHDOG_TEST(test_a_block_is_told_until_it_is_heard),
         WATCHDOG_TEST(test_the_next_block_is_told_again),
         WATCHDOG_TEST(test_patience),
         WATCHDOG_TEST(test_what_blocks_the_loop_is_told),
