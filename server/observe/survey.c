@@ -81,7 +81,8 @@ static void follow(struct survey_member *member, const struct trace_record *reco
 {
     struct survey_outstanding *slot = &member->outstanding[record->id % SURVEY_OUTSTANDING];
     if (record->kind == TRACE_SUBMITTED)
-        *slot = (struct survey_outstanding){record->id, record->submitted_ns, record->work};
+        *slot = (struct survey_outstanding){
+            .id = record->id, .submitted_ns = record->submitted_ns, .work = record->work};
     else if (record->kind == TRACE_TRIP && slot->id == record->id)
         slot->id = 0;
 }
@@ -129,19 +130,29 @@ static bool is_on_lane(const struct survey_member *member, uint64_t id)
     return false;
 }
 
-/* What an earlier process of this place has left was lost with it. */
-static void look_for_oldest(struct survey_member *member, uint64_t now_ns)
+/* Queues are first in, first out: those that wait are the ones that were submitted last. What an
+ * earlier process of this place has left was lost with it. */
+static void look_for_waiting(struct survey *survey, struct survey_member *member)
 {
+    uint64_t left[RECORDING_WORKS], newest = counter_get(&member->recording->ids);
     uint64_t began_ns = counter_get(&member->recording->began_ns);
-    for (size_t i = 0; i < SURVEY_OUTSTANDING; i++) {
-        const struct survey_outstanding *out = &member->outstanding[i];
-        struct survey_work *work = &member->works[out->work];
-        if (out->id == 0 || work->waiting == 0 || now_ns < out->submitted_ns ||
-            out->submitted_ns < began_ns || now_ns - out->submitted_ns <= work->oldest_wait_ns ||
-            is_on_lane(member, out->id))
+    for (size_t i = 0; i < RECORDING_WORKS; i++)
+        left[i] = member->works[i].waiting;
+    for (uint64_t id = newest; id > 0 && newest - id < SURVEY_OUTSTANDING; id--) {
+        struct survey_outstanding *out = &member->outstanding[id % SURVEY_OUTSTANDING];
+        if (out->id != id || out->submitted_ns < began_ns || left[out->work] == 0 ||
+            is_on_lane(member, id))
             continue;
-        work->oldest_wait_ns = now_ns - out->submitted_ns;
+        left[out->work]--;
+        out->waited = survey->looks;
+        if (survey->now_ns > out->submitted_ns)
+            member->works[out->work].oldest_wait_ns = survey->now_ns - out->submitted_ns;
     }
+}
+
+bool survey_waits(const struct survey *survey, const struct survey_outstanding *out)
+{
+    return out->id != 0 && out->waited == survey->looks;
 }
 
 static void look_at_works(struct survey *survey, struct survey_member *member)
@@ -157,7 +168,7 @@ static void look_at_works(struct survey *survey, struct survey_member *member)
         member->seen[i] |= counter_get(&lane->since_ns) != 0;
     }
     if (member->in_flight > 0)
-        look_for_oldest(member, survey->now_ns);
+        look_for_waiting(survey, member);
 }
 
 static void look_at_requests(struct survey_member *member, uint64_t now_ns)

@@ -26,6 +26,7 @@ struct survey_work {
 struct survey_outstanding {
     uint64_t id; /* 0: free */
     uint64_t submitted_ns;
+    uint64_t waited; /* the last look that has seen it wait */
     uint8_t work;
 };
 
@@ -93,6 +94,9 @@ void survey_glance(struct survey *survey);
 
 /* Whether a loop is blocked that was not at the last look. */
 bool survey_has_new_block(const struct survey *survey);
+
+/* Whether, at the last look, this one had been submitted and not started. */
+bool survey_waits(const struct survey *survey, const struct survey_outstanding *out);
 
 /* Milliseconds on the clock that is shown. */
 double survey_ms(const struct survey *survey, uint64_t ns);

@@ -3,9 +3,18 @@
 #include "server/observe/trace_page.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/observe/chrome_trace.h"
+
+/* Two steps for what has waited, one for what still does. */
+enum {
+    LAG_STEPS = 20,
+    LAG_STEP_US = 25000,
+    STEPS_MAX = 2 * (TRACE_SLOTS + LANE_COUNT) + SURVEY_OUTSTANDING
+};
 
 /* A step of a queue's depth. */
 struct step {
@@ -18,7 +27,9 @@ struct tracing {
     struct chrome_trace trace;
     const struct survey *survey;
     const struct survey_member *member;
-    uint64_t lane_end_ns[LANE_COUNT]; /* of the last run on each lane */
+    uint64_t lane_end_ns[LANE_COUNT];  /* of the last run on each lane */
+    uint64_t over[SURVEY_OUTSTANDING]; /* ids of trips that were written, as in the survey */
+    uint64_t now_ns;
     struct step *steps;
     size_t step_count;
 };
@@ -63,7 +74,8 @@ static bool shares_lane(struct tracing *tracing, int lane, const struct trace_re
     return shares;
 }
 
-static void write_run(struct tracing *tracing, const struct trace_record *record)
+static void write_run(struct tracing *tracing, const struct trace_record *record,
+                      const char *outcome)
 {
     const struct names *names = tracing->survey->names;
     const char *work = names->works[record->work], *kernel = names_kernel(names, record->kernel);
@@ -77,7 +89,7 @@ static void write_run(struct tracing *tracing, const struct trace_record *record
         .duration_us = (double)(record->finished_ns - record->started_ns) / 1e3,
         .arguments = CHROME_TRACE_ARGUMENTS(
             {"id", NULL, (double)record->id}, {"size", NULL, (double)record->size},
-            {"outcome", trip_outcome_name((enum trip_outcome)record->outcome), 0},
+            {"outcome", outcome, 0},
             {"wait_ms", NULL, (double)(record->started_ns - record->submitted_ns) / 1e6},
             {"return_ms", NULL, (double)(record->delivered_ns - record->finished_ns) / 1e6}),
     };
@@ -97,23 +109,97 @@ static void write_trip(struct tracing *tracing, const struct trace_record *recor
     uint64_t end_ns = record->started_ns != 0 ? record->started_ns : record->delivered_ns;
     write_wait(tracing, record);
     if (record->started_ns != 0)
-        write_run(tracing, record);
+        write_run(tracing, record, trip_outcome_name((enum trip_outcome)record->outcome));
     add_step(tracing, record->submitted_ns, +1, record->work);
     add_step(tracing, end_ns, -1, record->work);
+    tracing->over[record->id % SURVEY_OUTSTANDING] = record->id;
+}
+
+/* ------------------------------------------------------------------ what is not over */
+
+static bool is_over(const struct tracing *tracing, uint64_t id)
+{
+    return tracing->over[id % SURVEY_OUTSTANDING] == id;
+}
+
+/* A wait that goes on is drawn up to now, and stays in its queue. */
+static void write_waiting(struct tracing *tracing, const struct survey_outstanding *out)
+{
+    if (!survey_waits(tracing->survey, out) || is_over(tracing, out->id))
+        return;
+    const struct trace_record record = {
+        .id = out->id,
+        .work = out->work,
+        .submitted_ns = out->submitted_ns,
+        .delivered_ns = tracing->now_ns,
+    };
+    write_wait(tracing, &record);
+    add_step(tracing, out->submitted_ns, +1, out->work);
+}
+
+/* On the loop it may be a slice, of which it is not known what went before. */
+static void write_running(struct tracing *tracing, int index)
+{
+    struct lane_view view;
+    if (!recording_lane(tracing->member->recording, index, &view) || is_over(tracing, view.trip))
+        return;
+    const struct lane lane = lane_at(index);
+    const struct survey_outstanding *out =
+        &tracing->member->outstanding[view.trip % SURVEY_OUTSTANDING];
+    bool has_waited = index != 0 && out->id == view.trip;
+    const struct trace_record record = {
+        .id = view.trip,
+        .size = view.subject.size,
+        .submitted_ns = has_waited ? out->submitted_ns : view.since_ns,
+        .started_ns = view.since_ns,
+        .finished_ns = tracing->now_ns,
+        .delivered_ns = tracing->now_ns,
+        .work = view.subject.work,
+        .kernel = view.subject.kernel,
+        .lane_kind = (uint8_t)lane.kind,
+        .number = (uint16_t)lane.number,
+    };
+    if (has_waited) {
+        write_wait(tracing, &record);
+        add_step(tracing, record.submitted_ns, +1, record.work);
+        add_step(tracing, record.started_ns, -1, record.work);
+    }
+    write_run(tracing, &record, "running");
+}
+
+static void write_open(struct tracing *tracing)
+{
+    tracing->now_ns = trip_clock_ns();
+    for (int i = 0; i < LANE_COUNT; i++)
+        write_running(tracing, i);
+    for (size_t i = 0; i < SURVEY_OUTSTANDING; i++)
+        write_waiting(tracing, &tracing->member->outstanding[i]);
 }
 
 /* ------------------------------------------------------------------ counters */
 
-/* The lag grows while the loop is held, and is over at once. */
+static void write_lag(struct tracing *tracing, double at_us, double lag_us)
+{
+    chrome_trace_counter(&tracing->trace, pid_of(tracing), "loop lag (ms)", at_us, lag_us / 1e3);
+}
+
+/* The lag grows while the loop is held, and is over at once. A counter is drawn in steps: each says
+ * what the lag has grown to at its end. */
+static void write_lags(struct tracing *tracing, double began_us, double ended_us)
+{
+    int count = (int)fmin(LAG_STEPS, ceil((ended_us - began_us) / LAG_STEP_US));
+    double step_us = (ended_us - began_us) / count;
+    for (int i = 0; i < count; i++)
+        write_lag(tracing, began_us + i * step_us, (i + 1) * step_us);
+    write_lag(tracing, ended_us, 0);
+}
+
 static void write_stall(struct tracing *tracing, const struct trace_record *stall)
 {
     char by[112];
-    double began_us = us(tracing, stall->began_ns), ended_us = us(tracing, stall->ended_ns);
+    double ended_us = us(tracing, stall->ended_ns);
     names_stall(tracing->survey->names, stall, by, sizeof by);
-    chrome_trace_counter(&tracing->trace, pid_of(tracing), "loop lag (ms)", began_us, 0);
-    chrome_trace_counter(&tracing->trace, pid_of(tracing), "loop lag (ms)", ended_us,
-                         (ended_us - began_us) / 1e3);
-    chrome_trace_counter(&tracing->trace, pid_of(tracing), "loop lag (ms)", ended_us + 1, 0);
+    write_lags(tracing, us(tracing, stall->began_ns), ended_us);
     chrome_trace_instant(&tracing->trace, &(struct chrome_trace_event){
                                               .pid = pid_of(tracing),
                                               .tid = 1,
@@ -180,8 +266,8 @@ static void write_member(struct tracing *tracing)
     struct trace_record record;
     uint64_t cursor = 0, missed = 0;
     name_tracks(tracing);
-    for (size_t i = 0; i < LANE_COUNT; i++)
-        tracing->lane_end_ns[i] = 0;
+    memset(tracing->lane_end_ns, 0, sizeof tracing->lane_end_ns);
+    memset(tracing->over, 0, sizeof tracing->over);
     tracing->step_count = 0;
     for (size_t n = 0; n < TRACE_SLOTS; n++) {
         if (!trace_read(&tracing->member->recording->trace, &cursor, &record, &missed))
@@ -191,6 +277,7 @@ static void write_member(struct tracing *tracing)
         else if (record.kind == TRACE_STALL)
             write_stall(tracing, &record);
     }
+    write_open(tracing);
     write_depths(tracing);
     write_busy(tracing);
 }
@@ -198,7 +285,7 @@ static void write_member(struct tracing *tracing)
 int trace_page_write(FILE *out, const struct survey *survey)
 {
     struct tracing *tracing = calloc(1, sizeof *tracing);
-    struct step *steps = calloc(2 * TRACE_SLOTS, sizeof *steps);
+    struct step *steps = calloc(STEPS_MAX, sizeof *steps);
     int rc = tracing != NULL && steps != NULL ? 0 : -ENOMEM;
     if (rc == 0) {
         tracing->survey = survey;

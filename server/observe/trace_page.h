@@ -1,5 +1,6 @@
-/* trace_page.h – what is still in the recordings' traces, for Perfetto: a track for each lane, one
- * for each waiting queue, and counters for lag, busy share and queue depth. */
+/* trace_page.h – what is still in the recordings' traces, and what has not ended yet, for Perfetto:
+ * a track for each lane, one for each waiting queue, and counters for lag, busy share and queue
+ * depth. What waits is known from the last look. */
 #ifndef OFFLOOP_OBSERVE_TRACE_PAGE_H
 #define OFFLOOP_OBSERVE_TRACE_PAGE_H
 

@@ -246,6 +246,7 @@ static void test_the_oldest_that_waits(void **state)
     trip_finish(&running);
     survey_look(&surveyed->survey);
     assert_int_equal(work->returning, 1);
+    assert_int_equal(work->oldest_wait_ns, surveyed->survey.now_ns - waiting.submitted_ns);
     trip_deliver(&running, TRIP_SUCCEEDED);
     trip_deliver(&waiting, TRIP_CANCELLED);
     survey_look(&surveyed->survey);
