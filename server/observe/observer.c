@@ -138,13 +138,12 @@ static void observer_main(void *data)
     uv_run(&observer->loop, UV_RUN_DEFAULT);
 }
 
-/* A patient that listens everywhere is reached by the name that the browser knows this machine by.
- */
+/* A patient that listens everywhere is reached by the name that the browser knows this machine by,
+ * and a policy has no words for IPv6 addresses (CSP 3, section 2.3.1). */
 static void name_patient(const struct observer *observer, char *source, size_t size)
 {
     const char *patient = observer->options.patient;
-    bool everywhere = strstr(patient, "//0.0.0.0:") != NULL || strstr(patient, "//[::]:") != NULL;
-    if (everywhere)
+    if (strstr(patient, "//0.0.0.0:") != NULL || strstr(patient, "//[") != NULL)
         snprintf(source, size, "http://*%s", strrchr(patient, ':'));
     else
         snprintf(source, size, "%s", patient);
