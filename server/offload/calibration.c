@@ -98,19 +98,19 @@ void calibration_abandon(struct calibration *calibration)
     atomic_store(&calibration->abandoned, true);
 }
 
-static size_t index_of(const struct kernel *kernel)
+/* One that is not in the table was not measured either. */
+static double units_per_ms(const struct calibration *calibration, const struct kernel *kernel)
 {
-    size_t index = 0;
-    while (kernel_at(index) != kernel)
-        index++;
-    return index;
+    size_t index = kernel_index(kernel);
+    bool measured = kernel_at(index) != NULL && index < CALIBRATION_KERNELS_MAX;
+    return measured ? calibration->units_per_ms[index] : (double)kernel->step_units;
 }
 
 uint64_t calibration_size(const struct calibration *calibration, const struct kernel *kernel,
                           uint64_t ms)
 {
     const struct kernel_parameter *size = &kernel->parameters[0];
-    double units = calibration->units_per_ms[index_of(kernel)] * (double)ms;
+    double units = units_per_ms(calibration, kernel) * (double)ms;
     uint64_t n = kernel->size_of(units < 1.0 ? 1 : (uint64_t)llround(units));
     if (n < size->min)
         return size->min;

@@ -43,10 +43,8 @@ static int choose_kernel(void *data, const char *name, const char *value, char *
     if (strcmp(name, "kernel") != 0)
         return 0;
     wish->kernel = kernel_find(value);
-    if (wish->allow_crash && strcmp(value, kernel_crash.name) == 0) {
+    if (wish->allow_crash && strcmp(value, kernel_crash.name) == 0)
         wish->kernel = &kernel_crash;
-        wish->ms = 0;
-    }
     if (wish->kernel == NULL)
         return bounded_choice_error(name, kernel_names(), value, error, size);
     return 0;

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "kernel/crash.h"
+
 struct fixture {
     uv_loop_t loop;
     struct calibration calibration;
@@ -101,6 +103,13 @@ static void test_speeds_that_lead_out_of_the_bounds(void **state)
     assert_true(calibration_size(&calibration, kernel, 1) >= kernel->parameters[0].min);
 }
 
+/* It has not been measured, but may be asked for: `crash` is offered, and in no table. */
+static void test_a_kernel_that_is_not_in_the_table(void **state)
+{
+    const struct fixture *fixture = *state;
+    assert_int_equal(calibration_size(&fixture->calibration, &kernel_crash, 60000), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_sizes_grow_with_the_time),
         cmocka_unit_test(test_sleep_is_measured_by_the_clock),
         cmocka_unit_test(test_speeds_that_lead_out_of_the_bounds),
+        cmocka_unit_test(test_a_kernel_that_is_not_in_the_table),
     };
     return cmocka_run_group_tests_name("calibration", tests, calibrate, NULL);
 }
