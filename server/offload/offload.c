@@ -219,7 +219,7 @@ static void send_out(struct offload *offload, struct job *job)
     struct desk *desk = &offload->desks[index];
     int rc = desk_open(offload, index);
     if (rc == 0)
-        rc = is_full(offload, index) ? UV_EAGAIN : 0;
+        rc = is_full(offload, index) ? UV_ENOBUFS : 0;
     if (rc == 0) {
         desk->out++; /* before submit: it may deliver at once */
         rc = job->strategy->submit(desk->lanes, job);

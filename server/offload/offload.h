@@ -37,7 +37,7 @@ struct job {
 
     /* Valid in `done`. */
     enum trip_outcome outcome; /* succeeded: `result` is there until job_close */
-    int error;                 /* a negative errno, unless it succeeded */
+    int error;                 /* a negative errno, unless it succeeded; -ENOBUFS: a full queue */
     char problem[160];         /* what happened, when it was lost; "" if there is nothing to say */
     struct kernel_result result;
     struct trip trip;

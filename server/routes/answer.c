@@ -96,7 +96,7 @@ void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcom
     char plain[FIELDS_BYTES], retry[FIELDS_BYTES];
     snprintf(plain, sizeof plain, TRIP_FIELDS "%s", fields);
     snprintf(retry, sizeof retry, TRIP_FIELDS "Retry-After: 1\r\n%s", fields);
-    if (outcome == TRIP_REFUSED && error == -EAGAIN)
+    if (outcome == TRIP_REFUSED && error == -ENOBUFS)
         http_problem(exchange, 503, retry, "%s was not taken: the queue is full", what);
     else if (outcome == TRIP_REFUSED)
         http_problem(exchange, 503, retry, "%s was not taken: %s", what, strerror(-error));

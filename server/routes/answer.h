@@ -24,8 +24,8 @@ void answer_trip_bytes(struct http_exchange *exchange, const char *content_type,
                        size_t length, const struct trip *trip, const char *fields);
 
 /* Answers for work that brought nothing: 503 with Retry-After when it was refused (`error` says
- * why, a negative errno) or cut short, 500 with `problem` when it failed. `what` names the work:
- * "the job". */
+ * why, a negative errno; -ENOBUFS is a full queue) or cut short, 500 with `problem` when it failed.
+ * `what` names the work: "the job". */
 void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcome, int error,
                         const char *what, const char *problem, const char *fields);
 

@@ -27,7 +27,7 @@ struct query {
 
     /* Valid in `done`. */
     enum trip_outcome outcome;
-    int error;                         /* a negative errno when refused */
+    int error;                         /* a negative errno when refused; -ENOBUFS: a full queue */
     char problem[QUERY_PROBLEM_BYTES]; /* what went wrong when failed */
     char name[QUERY_NAME_BYTES];       /* what was found; "" from a source that stores nothing */
     struct trip trip;

@@ -118,7 +118,7 @@ static int sqlite_submit(void *state, struct query *query)
     if (pool->free != NULL)
         return slot_start(pool, query);
     if (pool->waiting_count >= pool->max_waiting)
-        return UV_EAGAIN;
+        return UV_ENOBUFS;
     waiting_push(pool, query);
     return 0;
 }

@@ -145,6 +145,8 @@ static void judge(struct tour *tour, const struct step *step, const struct clien
         well = well && status == step->status;
         if (status != step->status && !is_excuse(status))
             fail_msg("%s: answered with %d", step->name, status);
+        if (strstr(client->answers[i].body, "queue is full") != NULL)
+            fail_msg("%s: told of a full queue, in which nobody stands", step->name);
     }
     if (!well)
         note_failure(tour, step);

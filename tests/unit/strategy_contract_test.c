@@ -582,7 +582,7 @@ static void check_admission(void **state, unsigned max_queue)
         assert_int_equal(tracked->times_done, refused ? 1 : 0);
         if (refused) {
             assert_int_equal(tracked->job.outcome, TRIP_REFUSED);
-            assert_int_equal(tracked->job.error, UV_EAGAIN);
+            assert_int_equal(tracked->job.error, UV_ENOBUFS);
             assert_int_equal(tracked->job.trip.started_ns, 0);
         }
     }
