@@ -1,0 +1,317 @@
+/* kernel_child.c – see kernel_child.h.
+ *
+ * Everything that a child says has a bound (kernel/wire.h) and a place: each read goes to where the
+ * part that is awaited belongs, and is never longer than that. Children end with their parent: they
+ * read the end of their input, and the kernel kills them if the parent was killed. */
+#include "server/offload/kernel_child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/offload/priority.h"
+
+enum { REST_MIN_MS = 10, REST_MAX_MS = 1000, CANCEL_GRACE_MS = 1000 };
+
+/* ------------------------------------------------------------------ the end of a child */
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+    const struct kernel_child *child = timer->data;
+    child->plan->on_closed(child->plan->data);
+}
+
+static void on_rested(uv_timer_t *timer)
+{
+    struct kernel_child *child = timer->data;
+    int rc = kernel_child_start(child);
+    if (rc == 0)
+        child->plan->on_idle(child->plan->data);
+    else if (child->rest_ms == REST_MAX_MS)
+        child->plan->on_failed(child->plan->data, rc);
+}
+
+static void child_rest(struct kernel_child *child)
+{
+    child->state = KERNEL_CHILD_RESTING;
+    if (child->closing) {
+        uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+        return;
+    }
+    child->rest_ms = child->rest_ms == 0                ? REST_MIN_MS
+                     : child->rest_ms < REST_MAX_MS / 2 ? child->rest_ms * 2
+                                                        : REST_MAX_MS;
+    uv_timer_start(&child->timer, on_rested, child->rest_ms, 0);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct kernel_child *child = handle->data;
+    if (--child->open_handles == 0)
+        child_rest(child);
+}
+
+static void child_end(struct kernel_child *child)
+{
+    child->state = KERNEL_CHILD_ENDING;
+    free(child->image);
+    child->image = NULL;
+    uv_timer_stop(&child->timer);
+    uv_close((uv_handle_t *)&child->process, on_handle_closed);
+    uv_close((uv_handle_t *)&child->to, on_handle_closed);
+    uv_close((uv_handle_t *)&child->from, on_handle_closed);
+}
+
+/* SIGKILL: a child that hangs would not hear anything softer. on_child_exit does the rest; until
+ * then nobody may give it a job. */
+static void child_kill(struct kernel_child *child, const char *fault)
+{
+    child->state = KERNEL_CHILD_ENDING;
+    if (child->fault == NULL)
+        child->fault = fault;
+    uv_process_kill(&child->process, SIGKILL);
+}
+
+static void describe_death(const struct kernel_child *child, int64_t status, int signal, char *text,
+                           size_t size)
+{
+    if (child->fault != NULL)
+        snprintf(text, size, "the child process %s, and was killed", child->fault);
+    else if (signal != 0)
+        snprintf(text, size, "the child process died of signal %d (%s)", signal, strsignal(signal));
+    else
+        snprintf(text, size, "the child process ended with status %d", (int)status);
+}
+
+static void on_child_exit(uv_process_t *process, int64_t status, int signal)
+{
+    struct kernel_child *child = process->data;
+    struct job *job = child->job;
+    child->job = NULL;
+    if (job != NULL) {
+        describe_death(child, status, signal, job->problem, sizeof job->problem);
+        trip_finish(&job->trip);
+    }
+    child_end(child);
+    if (job != NULL)
+        job_deliver(job, atomic_load(&job->unwanted) != 0 ? UV_ECANCELED : UV_EPIPE);
+}
+
+/* ------------------------------------------------------------------ what a child says */
+
+static void await_part(struct kernel_child *child, enum kernel_child_part part, void *target,
+                       size_t bytes)
+{
+    child->part = part;
+    child->target = target;
+    child->target_bytes = bytes;
+    child->target_filled = 0;
+}
+
+static void await_head(struct kernel_child *child)
+{
+    await_part(child, PART_HEAD, &child->head, sizeof child->head);
+}
+
+static int take_result(struct kernel_child *child, struct job *job)
+{
+    const struct wire_result *wire = &child->result;
+    trip_finish(&job->trip);
+    job->trip.started_ns = wire->started_ns; /* the child knows better */
+    job->trip.finished_ns = wire->finished_ns;
+    job->error = (int)wire->error;
+    int rc = 0;
+    if (wire->error == 0)
+        rc = wire_result_read(wire, job->kernel->image_type, child->image, &job->result);
+    if (rc == 0 && wire->error == 0)
+        child->image = NULL; /* the result's now */
+    return rc;
+}
+
+static void finish_job(struct kernel_child *child)
+{
+    struct job *job = child->job;
+    if (take_result(child, job) != 0) {
+        child_kill(child, "wrote nonsense");
+        return;
+    }
+    free(child->image);
+    child->image = NULL;
+    child->job = NULL;
+    child->state = KERNEL_CHILD_IDLE;
+    child->rest_ms = 0;
+    uv_timer_stop(&child->timer);
+    await_head(child);
+    /* First the lane is busy again, then the answer is written. */
+    child->plan->on_idle(child->plan->data);
+    job_deliver(job, 0);
+}
+
+static int take_head(struct kernel_child *child)
+{
+    if (child->state != KERNEL_CHILD_BUSY || wire_head_check(&child->head, WIRE_RESULT) != 0)
+        return -EBADMSG;
+    await_part(child, PART_RESULT, &child->result, sizeof child->result);
+    return 0;
+}
+
+static int take_numbers(struct kernel_child *child)
+{
+    uint64_t image_bytes = child->head.body_bytes - sizeof child->result;
+    if (child->result.image_bytes != image_bytes)
+        return -EBADMSG;
+    if (image_bytes == 0) {
+        finish_job(child);
+        return 0;
+    }
+    child->image = malloc((size_t)image_bytes);
+    if (child->image == NULL)
+        return -ENOMEM;
+    await_part(child, PART_IMAGE, child->image, (size_t)image_bytes);
+    return 0;
+}
+
+static int take_part(struct kernel_child *child)
+{
+    switch (child->part) {
+    case PART_HEAD:
+        return take_head(child);
+    case PART_RESULT:
+        return take_numbers(child);
+    case PART_IMAGE:
+        finish_job(child);
+        return 0;
+    }
+    return -EBADMSG;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct kernel_child *child = handle->data;
+    (void)suggested;
+    *buffer = uv_buf_init(child->target + child->target_filled,
+                          (unsigned)(child->target_bytes - child->target_filled));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
+{
+    struct kernel_child *child = stream->data;
+    (void)buffer;
+    if (length < 0) {
+        uv_read_stop(stream);
+        child_kill(child, length == UV_EOF ? NULL : "broke its pipe");
+        return;
+    }
+    child->target_filled += (size_t)length;
+    if (child->target_filled < child->target_bytes)
+        return;
+    int rc = take_part(child);
+    if (rc != 0) {
+        uv_read_stop(stream);
+        child_kill(child, rc == -ENOMEM ? "wrote more than there is memory for" : "wrote nonsense");
+    }
+}
+
+/* ------------------------------------------------------------------ its beginning, and its end on
+ * purpose */
+
+static int spawn(struct kernel_child *child)
+{
+    char program[4096], pipe_option[] = "--pipe";
+    snprintf(program, sizeof program, "%s", child->plan->program);
+    char *arguments[] = {program, pipe_option, NULL};
+    uv_stdio_container_t stdio[3] = {
+        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&child->to},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->from},
+        {.flags = UV_INHERIT_FD, .data.fd = 2},
+    };
+    uv_process_options_t options = {.file = program,
+                                    .args = arguments,
+                                    .exit_cb = on_child_exit,
+                                    .stdio = stdio,
+                                    .stdio_count = 3};
+    return uv_spawn(child->plan->loop, &child->process, &options);
+}
+
+void kernel_child_init(struct kernel_child *child, const struct kernel_child_plan *plan,
+                       unsigned number)
+{
+    *child = (struct kernel_child){.plan = plan, .number = number};
+    uv_timer_init(plan->loop, &child->timer);
+    child->timer.data = child;
+}
+
+int kernel_child_start(struct kernel_child *child)
+{
+    uv_pipe_init(child->plan->loop, &child->to, 0);
+    uv_pipe_init(child->plan->loop, &child->from, 0);
+    child->to.data = child->from.data = child->process.data = child;
+    child->open_handles = 3;
+    child->fault = NULL;
+    await_head(child);
+    int rc = spawn(child);
+    child->process.data = child;
+    if (rc != 0) {
+        child_end(child);
+        return rc;
+    }
+    child->state = KERNEL_CHILD_IDLE;
+    priority_lower_process(child->process.pid, child->plan->nice_value);
+    return uv_read_start((uv_stream_t *)&child->from, on_alloc, on_read);
+}
+
+void kernel_child_close(struct kernel_child *child)
+{
+    child->closing = true;
+    if (child->state == KERNEL_CHILD_RESTING)
+        uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+    else if (child->state == KERNEL_CHILD_IDLE)
+        child_kill(child, NULL);
+}
+
+/* ------------------------------------------------------------------ what it is told */
+
+static struct lane lane_of(const struct kernel_child *child)
+{
+    return (struct lane){.kind = LANE_CHILD, .number = child->number};
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+    child_kill(timer->data, "did not stop when it was told to");
+}
+
+/* A pipe that a child has read empty takes a message of this size at once; if not, it is broken. */
+static bool child_tell(struct kernel_child *child, const void *bytes, size_t length)
+{
+    char copy[sizeof(struct wire_head) + sizeof(struct wire_job)];
+    memcpy(copy, bytes, length);
+    uv_buf_t buffer = uv_buf_init(copy, (unsigned)length);
+    if (uv_try_write((uv_stream_t *)&child->to, &buffer, 1) == (int)length)
+        return true;
+    child_kill(child, "did not read its pipe");
+    return false;
+}
+
+void kernel_child_give(struct kernel_child *child, struct job *job)
+{
+    struct {
+        struct wire_head head;
+        struct wire_job job;
+    } message = {wire_head(WIRE_RUN, sizeof(struct wire_job)),
+                 wire_job_from(job->kernel, &job->arguments)};
+    child->state = KERNEL_CHILD_BUSY;
+    child->job = job;
+    atomic_store_explicit(&job->begun, true, memory_order_relaxed);
+    trip_start(&job->trip, lane_of(child));
+    (void)child_tell(child, &message, sizeof message);
+}
+
+void kernel_child_cancel(struct kernel_child *child)
+{
+    struct wire_head cancel = wire_head(WIRE_CANCEL, 0);
+    if (child_tell(child, &cancel, sizeof cancel))
+        uv_timer_start(&child->timer, on_grace_over, CANCEL_GRACE_MS, 0);
+}
