@@ -34,9 +34,13 @@ static void put_name(char *field, const char *name)
     memcpy(field, name, length < WIRE_NAME_BYTES ? length : WIRE_NAME_BYTES - 1);
 }
 
+/* Plain characters, and an end: a name goes into JSON and to lookups as it is. */
 static bool is_name(const char *field)
 {
-    return field[0] != '\0' && memchr(field, '\0', WIRE_NAME_BYTES) != NULL;
+    size_t length = 0;
+    while (length < WIRE_NAME_BYTES && field[length] > ' ' && field[length] <= '~')
+        length++;
+    return length > 0 && length < WIRE_NAME_BYTES && field[length] == '\0';
 }
 
 /* ------------------------------------------------------------------ jobs */
@@ -89,8 +93,6 @@ struct wire_result wire_result_from(const struct kernel_result *result)
         else
             wire.numbers[i].bits = number->value.integer;
     }
-    if (result->image_type != NULL)
-        put_name(wire.image_type, result->image_type);
     return wire;
 }
 

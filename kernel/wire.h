@@ -1,10 +1,10 @@
 /* wire.h – a job and its result as bytes, between a server and a child process that runs kernels.
  *
- * A message is a head of WIRE_HEAD_BYTES and a body; the head says what it is and how long the body
+ * A message is a head and a body; the head says what it is and how long the body
  * is, and is checked before a byte of the body is believed. Every length has a bound, every name is
- * looked up or copied within its field: a child that went mad can say nothing that harms its
- * reader. Both ends are built from the same source for the same machine, so numbers travel as they
- * are.
+ * of plain characters and is looked up or copied within its field: a child that went mad can say
+ * nothing that harms its reader. Both ends are built from the same source for the same machine, so
+ * numbers travel as they are.
  *
  *     server → child   WIRE_RUN      struct wire_job
  *                      WIRE_CANCEL   nothing: the job that runs is not wanted any more
@@ -43,7 +43,6 @@ struct wire_result {
     uint64_t started_ns, finished_ns; /* by the monotonic clock, which all processes share */
     uint64_t number_count;
     struct wire_number numbers[KERNEL_NUMBERS_MAX];
-    char image_type[WIRE_NAME_BYTES];
     uint64_t image_bytes;
 };
 
@@ -61,9 +60,10 @@ struct wire_job wire_job_from(const struct kernel *kernel,
 int wire_job_read(const struct wire_job *wire, const struct kernel **kernel,
                   struct kernel_arguments *arguments);
 
-/* A result, there and back, without the image's bytes. wire_result_read copies the names into
- * memory of the result's own, and takes the image, which is malloc'ed, over if it returns 0; else
- * -EBADMSG or -ENOMEM. */
+/* A result, there and back, without the image's bytes; its error and its stamps are the caller's to
+ * write and to judge. wire_result_read copies the names into memory of the result's own, and takes
+ * the image (malloc'ed, of the kernel's image_type; or NULL) over if it returns 0; else -EBADMSG or
+ * -ENOMEM. */
 struct wire_result wire_result_from(const struct kernel_result *result);
 int wire_result_read(const struct wire_result *wire, const char *image_type, unsigned char *image,
                      struct kernel_result *result);

@@ -115,30 +115,52 @@ static void await_head(struct kernel_child *child)
     await_part(child, PART_HEAD, &child->head, sizeof child->head);
 }
 
+/* What a kernel may end with. That it was cancelled is for the server to know, and that it was lost
+ * (EPIPE) for nobody who can still say so. */
+static bool is_error(int64_t error, const struct job *job)
+{
+    enum { ERRNO_MAX = 4095 };
+    if (error == -ECANCELED)
+        return atomic_load(&job->unwanted) != 0;
+    return error >= -ERRNO_MAX && error <= 0 && error != -EPIPE;
+}
+
+/* Can this be the answer to this job? A child shares the server's clock, and has the job between
+ * its submission and now. */
+static bool is_answer(const struct wire_result *wire, const struct job *job)
+{
+    bool in_order = job->trip.submitted_ns <= wire->started_ns &&
+                    wire->started_ns <= wire->finished_ns && wire->finished_ns <= trip_clock_ns();
+    bool has_image = wire->image_bytes > 0;
+    bool should_have = wire->error == 0 && job->arguments.image && job->kernel->image_type != NULL;
+    return in_order && is_error(wire->error, job) && has_image == should_have;
+}
+
+/* Returns 0, -EBADMSG or -ENOMEM; then the job is as it was. */
 static int take_result(struct kernel_child *child, struct job *job)
 {
     const struct wire_result *wire = &child->result;
+    if (!is_answer(wire, job))
+        return -EBADMSG;
+    if (wire->error == 0) {
+        int rc = wire_result_read(wire, job->kernel->image_type, child->image, &job->result);
+        if (rc != 0)
+            return rc;
+        child->image = NULL; /* the result's now */
+    }
     trip_finish(&job->trip);
     job->trip.started_ns = wire->started_ns; /* the child knows better */
     job->trip.finished_ns = wire->finished_ns;
     job->error = (int)wire->error;
-    int rc = 0;
-    if (wire->error == 0)
-        rc = wire_result_read(wire, job->kernel->image_type, child->image, &job->result);
-    if (rc == 0 && wire->error == 0)
-        child->image = NULL; /* the result's now */
-    return rc;
+    return 0;
 }
 
-static void finish_job(struct kernel_child *child)
+static int finish_job(struct kernel_child *child)
 {
     struct job *job = child->job;
-    if (take_result(child, job) != 0) {
-        child_kill(child, "wrote nonsense");
-        return;
-    }
-    free(child->image);
-    child->image = NULL;
+    int rc = take_result(child, job);
+    if (rc != 0)
+        return rc;
     child->job = NULL;
     child->state = KERNEL_CHILD_IDLE;
     child->rest_ms = 0;
@@ -147,6 +169,7 @@ static void finish_job(struct kernel_child *child)
     /* First the lane is busy again, then the answer is written. */
     child->plan->on_idle(child->plan->data);
     job_deliver(job, 0);
+    return 0;
 }
 
 static int take_head(struct kernel_child *child)
@@ -162,10 +185,8 @@ static int take_numbers(struct kernel_child *child)
     uint64_t image_bytes = child->head.body_bytes - sizeof child->result;
     if (child->result.image_bytes != image_bytes)
         return -EBADMSG;
-    if (image_bytes == 0) {
-        finish_job(child);
-        return 0;
-    }
+    if (image_bytes == 0)
+        return finish_job(child);
     child->image = malloc((size_t)image_bytes);
     if (child->image == NULL)
         return -ENOMEM;
@@ -181,8 +202,7 @@ static int take_part(struct kernel_child *child)
     case PART_RESULT:
         return take_numbers(child);
     case PART_IMAGE:
-        finish_job(child);
-        return 0;
+        return finish_job(child);
     }
     return -EBADMSG;
 }
