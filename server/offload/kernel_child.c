@@ -303,30 +303,34 @@ static void on_grace_over(uv_timer_t *timer)
     child_kill(timer->data, "did not stop when it was told to");
 }
 
-/* A pipe that a child has read empty takes a message of this size at once; if not, it is broken. */
+/* A pipe that a child has read empty takes a message of this size at once. If not, the child is
+ * dead, or as good as that. */
 static bool child_tell(struct kernel_child *child, const void *bytes, size_t length)
 {
     char copy[sizeof(struct wire_head) + sizeof(struct wire_job)];
     memcpy(copy, bytes, length);
     uv_buf_t buffer = uv_buf_init(copy, (unsigned)length);
-    if (uv_try_write((uv_stream_t *)&child->to, &buffer, 1) == (int)length)
+    int rc = uv_try_write((uv_stream_t *)&child->to, &buffer, 1);
+    if (rc == (int)length)
         return true;
-    child_kill(child, "did not read its pipe");
+    child_kill(child, rc == UV_EPIPE ? NULL : "did not read its pipe");
     return false;
 }
 
-void kernel_child_give(struct kernel_child *child, struct job *job)
+bool kernel_child_give(struct kernel_child *child, struct job *job)
 {
     struct {
         struct wire_head head;
         struct wire_job job;
     } message = {wire_head(WIRE_RUN, sizeof(struct wire_job)),
                  wire_job_from(job->kernel, &job->arguments)};
+    if (!child_tell(child, &message, sizeof message))
+        return false;
     child->state = KERNEL_CHILD_BUSY;
     child->job = job;
     atomic_store_explicit(&job->begun, true, memory_order_relaxed);
     trip_start(&job->trip, lane_of(child));
-    (void)child_tell(child, &message, sizeof message);
+    return true;
 }
 
 void kernel_child_cancel(struct kernel_child *child)

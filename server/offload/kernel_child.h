@@ -67,8 +67,9 @@ void kernel_child_init(struct kernel_child *child, const struct kernel_child_pla
 /* Starts it for the first time. Returns 0, and it is idle, or a negative UV_E… code. */
 int kernel_child_start(struct kernel_child *child);
 
-/* Sends the job to a child that is idle, which brings it home. */
-void kernel_child_give(struct kernel_child *child, struct job *job);
+/* Sends the job to a child that is idle, which brings it home. Returns false if it turns out to be
+ * dead: then it is not idle any more, and the job is as it was. */
+bool kernel_child_give(struct kernel_child *child, struct job *job);
 
 /* Tells the child that its job is not wanted any more; it has a second to stop. */
 void kernel_child_cancel(struct kernel_child *child);

@@ -21,11 +21,10 @@ struct processes {
     struct kernel_child children[];
 };
 
-static struct job *pop_waiting(struct processes *pool)
+static void remove_waiting(struct processes *pool, struct job *job)
 {
-    struct job *job = job_queue_pop(&pool->waiting);
-    pool->waiting_count -= job != NULL;
-    return job;
+    job_queue_remove(&pool->waiting, job);
+    pool->waiting_count--;
 }
 
 /* ------------------------------------------------------------------ handing out */
@@ -35,22 +34,33 @@ static void hand_out(void *data)
     struct processes *pool = data;
     for (unsigned i = 0; i < pool->size && pool->waiting.first != NULL; i++) {
         struct kernel_child *child = &pool->children[i];
-        if (child->state != KERNEL_CHILD_IDLE)
+        struct job *job = pool->waiting.first;
+        if (child->state != KERNEL_CHILD_IDLE || !kernel_child_give(child, job))
             continue;
-        struct job *job = pop_waiting(pool);
+        remove_waiting(pool, job);
         job->lane_data = child;
-        kernel_child_give(child, job);
     }
 }
 
-/* The program cannot be started any more: who waits must be told, and not wait for ever. */
+static bool somebody_works(const struct processes *pool)
+{
+    for (unsigned i = 0; i < pool->size; i++) {
+        if (pool->children[i].state == KERNEL_CHILD_BUSY)
+            return true;
+    }
+    return false;
+}
+
+/* The program cannot be started any more, and there is no child left: who waits must be told, and
+ * not wait for ever. Whoever comes anew meanwhile waits for the next attempt. */
 static void give_up_waiting(void *data, int error)
 {
     struct processes *pool = data;
-    struct job *job;
-    for (unsigned count = pool->waiting_count; count > 0; count--) {
-        if ((job = pop_waiting(pool)) == NULL)
-            return;
+    if (somebody_works(pool))
+        return;
+    for (unsigned count = pool->waiting_count; count > 0 && pool->waiting.first != NULL; count--) {
+        struct job *job = pool->waiting.first;
+        remove_waiting(pool, job);
         snprintf(job->problem, sizeof job->problem, "no child process can be started: %s",
                  uv_strerror(error));
         job_deliver(job, UV_EPIPE);
@@ -74,8 +84,7 @@ static void process_cancel(void *lanes, struct job *job)
         kernel_child_cancel(job->lane_data);
         return;
     }
-    job_queue_remove(&pool->waiting, job);
-    pool->waiting_count--;
+    remove_waiting(pool, job);
     job_deliver(job, UV_ECANCELED);
 }
 

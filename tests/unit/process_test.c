@@ -319,6 +319,68 @@ static void test_a_program_that_is_not_there_is_refused(void **state)
     bench_close(bench);
 }
 
+/* ------------------------------------------------------------------ jobs behind dead children */
+
+/* Kills a child and waits until it is dead, which this process does not know yet. */
+static void kill_behind_the_loop(int pid)
+{
+    siginfo_t info;
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+static void test_a_job_that_no_child_has_read_is_not_lost(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(1, 0, NULL);
+    struct tracked first, next;
+    int pid = 0;
+    submit(bench, &first, kernel_find("primes"), 10);
+    run_until_done(bench, &first);
+    assert_int_equal(list_children(&pid, 1), 1);
+    kill_behind_the_loop(pid);
+    submit(bench, &next, kernel_find("primes"), 10);
+    run_until_done(bench, &next);
+    assert_int_equal(next.job.outcome, TRIP_SUCCEEDED);
+    job_close(&first.job);
+    job_close(&next.job);
+    bench_close(bench);
+}
+
+/* The program goes away, and one of two children dies: the jobs that wait belong to the other. When
+ * that is dead too there is no hope for them. */
+static void test_jobs_wait_as_long_as_one_child_lives(void **state)
+{
+    enum { LONGER_THAN_IT_IS_TRIED_MS = 3500 };
+    char folder[] = "/tmp/offloop-program-XXXXXX", program[4096], link[100];
+    struct tracked running, waiting, hopeless;
+    int pids[2];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(link, sizeof link, "%s/offloop-kernel", folder);
+    harness_kernel_program(program, sizeof program);
+    assert_int_equal(symlink(program, link), 0);
+    struct bench *bench = bench_open(2, 0, link);
+    submit(bench, &running, kernel_find("sleep"), LONGER_THAN_IT_IS_TRIED_MS);
+    assert_int_equal(list_children(pids, 2), 2);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(rmdir(folder), 0);
+    kill_behind_the_loop(pids[1]);
+    submit(bench, &waiting, kernel_find("primes"), 10);
+    run_until_done(bench, &waiting);
+    assert_int_equal(waiting.job.outcome, TRIP_SUCCEEDED);
+    kill_behind_the_loop(pids[0]);
+    submit(bench, &hopeless, kernel_find("primes"), 10);
+    run_until_done(bench, &hopeless);
+    assert_int_equal(hopeless.job.outcome, TRIP_LOST);
+    assert_string_equal(hopeless.job.problem,
+                        "no child process can be started: no such file or directory");
+    job_close(&running.job);
+    job_close(&waiting.job);
+    bench_close(bench);
+}
+
 /* ------------------------------------------------------------------ a thousand deaths */
 
 static void kill_one(uint64_t *random)
@@ -405,6 +467,8 @@ int main(void)
         cmocka_unit_test(test_a_child_that_writes_nonsense_is_killed),
         cmocka_unit_test(test_a_child_that_ends_loses_its_job),
         cmocka_unit_test(test_a_program_that_is_not_there_is_refused),
+        cmocka_unit_test(test_a_job_that_no_child_has_read_is_not_lost),
+        cmocka_unit_test(test_jobs_wait_as_long_as_one_child_lives),
         cmocka_unit_test(test_a_thousand_kills_lose_only_what_the_killed_held),
         cmocka_unit_test(test_children_die_with_a_parent_that_is_killed),
     };
