@@ -13,7 +13,7 @@
 
 #include "server/offload/priority.h"
 
-enum { REST_MIN_MS = 10, REST_MAX_MS = 1000, CANCEL_GRACE_MS = 1000 };
+enum { REST_MIN_MS = 10, REST_MAX_MS = 1000, GRACE_MS = 1000 };
 
 /* ------------------------------------------------------------------ the end of a child */
 
@@ -215,13 +215,25 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
                           (unsigned)(child->target_bytes - child->target_filled));
 }
 
+static void on_still_alive(uv_timer_t *timer)
+{
+    child_kill(timer->data, "closed its pipe");
+}
+
+/* Its pipe has ended: most likely it dies just now, and how is worth to be known. */
+static void await_exit(struct kernel_child *child)
+{
+    child->state = KERNEL_CHILD_ENDING;
+    uv_timer_start(&child->timer, on_still_alive, GRACE_MS, 0);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct kernel_child *child = stream->data;
     (void)buffer;
     if (length < 0) {
         uv_read_stop(stream);
-        child_kill(child, length == UV_EOF ? NULL : "broke its pipe");
+        await_exit(child);
         return;
     }
     child->target_filled += (size_t)length;
@@ -337,5 +349,5 @@ void kernel_child_cancel(struct kernel_child *child)
 {
     struct wire_head cancel = wire_head(WIRE_CANCEL, 0);
     if (child_tell(child, &cancel, sizeof cancel))
-        uv_timer_start(&child->timer, on_grace_over, CANCEL_GRACE_MS, 0);
+        uv_timer_start(&child->timer, on_grace_over, GRACE_MS, 0);
 }

@@ -47,7 +47,7 @@ struct kernel_child {
     uv_process_t process;
     uv_pipe_t to, from;
     unsigned open_handles; /* of these three */
-    uv_timer_t timer;      /* its rest, or the grace after a cancellation */
+    uv_timer_t timer;      /* its rest, or a grace before it is killed */
     unsigned rest_ms;
     struct job *job;
     const char *fault; /* why it was killed; NULL if it died by itself */

@@ -154,7 +154,7 @@ static bend *const lies[] = {
 };
 
 /* Other ways to go wrong, numbered from here. */
-enum { LIES = sizeof lies / sizeof *lies, DIES_UNREAD = LIES, ENDS_ITS_OUTPUT };
+enum { LIES = sizeof lies / sizeof *lies, DIES_UNREAD = LIES, ENDS_ITS_OUTPUT, ENDS };
 
 static struct answer_message honest_answer(void)
 {
@@ -177,7 +177,7 @@ static int run_as_child(unsigned lie)
         raise(SIGKILL);
     if (read(STDIN_FILENO, job, sizeof job) != sizeof job)
         return EXIT_FAILURE;
-    if (lie == ENDS_ITS_OUTPUT) {
+    if (lie == ENDS_ITS_OUTPUT || lie == ENDS) {
         close(STDOUT_FILENO);
     } else {
         struct answer_message message = honest_answer();
@@ -185,6 +185,10 @@ static int run_as_child(unsigned lie)
         bool images = message.head.body_bytes > sizeof message.result;
         (void)!write(STDOUT_FILENO, &message,
                      images ? sizeof message : offsetof(struct answer_message, image));
+    }
+    if (lie == ENDS) { /* slowly, as one that writes a core file */
+        poll(NULL, 0, 50);
+        return 3;
     }
     while (read(STDIN_FILENO, job, sizeof job) > 0)
         continue;
@@ -322,7 +326,14 @@ static void test_a_child_that_cannot_answer_any_more_is_killed(void **state)
 {
     (void)state;
     struct tracked tracked = run_on(ENDS_ITS_OUTPUT, "primes", false);
-    assert_lost(&tracked, "the child process died of signal 9 (Killed)");
+    assert_lost(&tracked, "the child process closed its pipe, and was killed");
+}
+
+static void test_a_child_that_ends_slowly_is_let_do_so(void **state)
+{
+    (void)state;
+    struct tracked tracked = run_on(ENDS, "primes", false);
+    assert_lost(&tracked, "the child process ended with status 3");
 }
 
 int main(int argc, char **argv)
@@ -333,6 +344,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_image_that_was_asked_for_must_be_there),
         cmocka_unit_test(test_a_death_before_the_job_was_read_is_told_as_such),
         cmocka_unit_test(test_a_child_that_cannot_answer_any_more_is_killed),
+        cmocka_unit_test(test_a_child_that_ends_slowly_is_let_do_so),
     };
     if (argc > 1 && strcmp(argv[1], "--pipe") == 0)
         return run_as_child((unsigned)strtoul(getenv(LIE), NULL, 10));

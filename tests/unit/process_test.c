@@ -317,6 +317,7 @@ static void test_a_child_that_ends_loses_its_job(void **state)
     struct tracked tracked;
     run_on_script("#!/bin/sh\nexit 3\n", 0, &tracked);
     assert_int_equal(tracked.job.outcome, TRIP_LOST);
+    assert_string_equal(tracked.job.problem, "the child process ended with status 3");
 }
 
 static void test_a_program_that_is_not_there_is_refused(void **state)
