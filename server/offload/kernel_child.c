@@ -246,8 +246,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     }
 }
 
-/* ------------------------------------------------------------------ its beginning, and its end on
- * purpose */
+/* ------------------------------------------------------------------ beginning and end */
 
 static int spawn(struct kernel_child *child)
 {

@@ -79,8 +79,7 @@ static void worker_main(void *data)
     uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 
-/* ------------------------------------------------------------------ a worker's life, on the main
- * loop */
+/* ------------------------------------------------------------------ a worker's life */
 
 static void worker_send(struct worker *worker, struct job *job, bool last)
 {
