@@ -3,7 +3,10 @@
  * Everything is plain blocking I/O: this process has one thing to do at a time. Between two steps
  * it looks whether its parent has written something, which can only be a cancellation, or has gone.
  * The kernel is told to end this process with its parent (PR_SET_PDEATHSIG), even if that was
- * killed and could tell nobody. */
+ * killed and could tell nobody.
+ *
+ * Ctrl-C reaches every process of a terminal, and a service manager's SIGTERM every one of a
+ * service; both are for the server, which ends its children when it has drained. */
 #include "kernel/cli/serve.h"
 
 #include <errno.h>
@@ -123,8 +126,8 @@ int serve_pipe(void)
 {
     int rc = 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGINT,
-           SIG_IGN); /* Ctrl-C is for the server, which ends its children when it has drained */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     while (rc == 0)
         rc = serve_one();

@@ -234,6 +234,27 @@ static void test_stop_with_jobs_out(void **state)
     }
 }
 
+/* Ctrl-C and a service manager tell the server's children what they tell the server. That drains,
+ * and needs them for it. */
+static void test_what_ends_a_server_does_not_end_its_children(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(1, 0, NULL);
+    struct tracked first, running;
+    int pid = 0;
+    submit(bench, &first, kernel_find("primes"), 10);
+    run_until_done(bench, &first);
+    assert_int_equal(list_children(&pid, 1), 1);
+    submit(bench, &running, kernel_find("sleep"), 20);
+    assert_int_equal(kill(pid, SIGINT), 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    run_until_done(bench, &running);
+    assert_int_equal(running.job.outcome, TRIP_SUCCEEDED);
+    job_close(&first.job);
+    job_close(&running.job);
+    bench_close(bench);
+}
+
 /* ------------------------------------------------------------------ bad children */
 
 static void test_a_crash_costs_one_job(void **state)
@@ -477,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_the_stamps_are_in_order_and_the_lane_is_a_child),
         cmocka_unit_test(test_cancel_waiting_and_running),
         cmocka_unit_test(test_stop_with_jobs_out),
+        cmocka_unit_test(test_what_ends_a_server_does_not_end_its_children),
         cmocka_unit_test(test_a_crash_costs_one_job),
         cmocka_unit_test(test_a_job_that_exceeds_the_time_is_stopped),
         cmocka_unit_test(test_a_child_that_exceeds_the_time_and_hangs_is_killed),
