@@ -53,13 +53,15 @@ struct kernel_result {
     const char *image_type; /* a media type, "image/png"; static storage */
 };
 
-/* A row of the table. All members are mandatory; `image_type` is NULL when there is no image. */
+/* A row of the table. All members are mandatory, but for `image_type` (NULL: there is no image) and
+ * `idles`. */
 struct kernel {
     const char *name;
     const char *help; /* one line */
     const char *unit; /* what budgets and progress count, in the plural: "numbers", "pixels" */
     const char *image_type;
     struct kernel_parameter parameters[KERNEL_PARAMETERS_MAX]; /* ended by a NULL name, or full */
+    bool idles;           /* takes time, and no CPU time: its speed is that of the clock */
     uint64_t step_units;  /* a budget that takes about a millisecond: how often to look up */
     uint64_t sample_size; /* a size whose run takes about 10 ms: what a calibration measures */
     /* The size whose work is nearest to this many units, each at what it costs in a run of

@@ -71,6 +71,7 @@ const struct kernel kernel_sleep = {
     .help = "block the thread for n milliseconds without computing",
     .unit = "milliseconds",
     .parameters = {{"n", "milliseconds to sleep", 1, SIZE_MAX_MS, 200}},
+    .idles = true,
     .step_units = 5,
     .sample_size = 10,
     .size_of = sleep_size_of,

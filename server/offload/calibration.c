@@ -1,9 +1,8 @@
 /* calibration.c – see calibration.h.
  *
- * A thread's CPU time is what counts, so a neighbour on the same core does not make the machine
- * look slow; a kernel that uses less CPU than it takes time (sleep) is measured by the clock. A
- * sample is cut off after SAMPLE_NS, whatever its size: a slow machine gets a shorter sample, not a
- * longer start. */
+ * A thread's CPU time is what counts, so neighbours on the same core do not make the machine look
+ * slow; only what blocks without computing is measured by the clock. A sample is cut off after
+ * SAMPLE_NS, whatever its size: a slow machine gets a shorter sample, not a longer start. */
 #include "server/offload/calibration.h"
 
 #include <math.h>
@@ -18,30 +17,24 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static bool goes_on(const struct calibration *calibration, uint64_t end_ns)
-{
-    return !atomic_load(&calibration->abandoned) && clock_ns(CLOCK_MONOTONIC) < end_ns;
-}
-
 /* A kernel that cannot run has the speed that its author took for granted: step_units in a
  * millisecond. */
 static double measure(const struct calibration *calibration, const struct kernel *kernel)
 {
+    clockid_t clock = kernel->idles ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
     struct kernel_arguments arguments;
     struct kernel_run run;
     kernel_arguments_init(&arguments, kernel);
     arguments.values[0] = kernel->sample_size;
     if (kernel_run_init(&run, kernel, &arguments) != 0)
         return (double)kernel->step_units;
-    uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC), end_ns = wall_ns + SAMPLE_NS;
-    uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    while (kernel_run_step(&run, kernel->step_units) && goes_on(calibration, end_ns))
+    uint64_t began_ns = clock_ns(clock);
+    while (kernel_run_step(&run, kernel->step_units) && clock_ns(clock) - began_ns < SAMPLE_NS &&
+           !atomic_load(&calibration->abandoned))
         continue;
-    wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_ns;
-    cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
+    uint64_t taken_ns = clock_ns(clock) - began_ns;
     double units = (double)run.done_units;
     kernel_run_close(&run);
-    uint64_t taken_ns = cpu_ns > wall_ns / 2 ? cpu_ns : wall_ns;
     return units * 1e6 / (double)(taken_ns > 0 ? taken_ns : 1);
 }
 

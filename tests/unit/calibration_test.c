@@ -2,8 +2,10 @@
  * stay within the kernel's bounds. */
 #include "server/offload/calibration.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -92,6 +94,49 @@ static void test_sleep_is_measured_by_the_clock(void **state)
     assert_true(size > 0 && size <= 1000); /* it never sleeps shorter than it says */
 }
 
+/* ------------------------------------------------------------------ neighbours */
+
+static void burn(void *data)
+{
+    const atomic_bool *enough = data;
+    while (!atomic_load(enough))
+        continue;
+}
+
+/* Keeps what is started from now on to one processor; returns what was allowed before. */
+static cpu_set_t crowd(void)
+{
+    cpu_set_t before, one;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    return before;
+}
+
+/* With seven others on its processor it takes eight times as long, and is not eight times slower.
+ */
+static void test_neighbours_do_not_count(void **state)
+{
+    const struct fixture *alone = *state;
+    double speed_alone = alone->calibration.units_per_ms[0];
+    static atomic_bool enough;
+    uv_thread_t neighbours[7];
+    void *crowded;
+    cpu_set_t before = crowd();
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(uv_thread_create(&neighbours[i], burn, &enough), 0);
+    calibrate(&crowded);
+    atomic_store(&enough, true);
+    for (int i = 0; i < 7; i++)
+        uv_thread_join(&neighbours[i]);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    const struct fixture *fixture = crowded;
+    assert_true(fixture->calibration.units_per_ms[0] > speed_alone / 4);
+}
+
+/* ------------------------------------------------------------------ sizes */
+
 static void test_speeds_that_lead_out_of_the_bounds(void **state)
 {
     static struct calibration calibration;
@@ -120,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_sleep_is_measured_by_the_clock),
         cmocka_unit_test(test_speeds_that_lead_out_of_the_bounds),
         cmocka_unit_test(test_a_kernel_that_is_not_in_the_table),
+        cmocka_unit_test(test_neighbours_do_not_count),
     };
     return cmocka_run_group_tests_name("calibration", tests, calibrate, NULL);
 }
