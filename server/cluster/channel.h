@@ -24,8 +24,9 @@ int channel_pair(int ends[2]);
  * negative errno. */
 int channel_say(int channel, enum channel_word word, int descriptor);
 
-/* Takes the next word. Returns 1; sets *descriptor, which is the caller's then, or to -1. Returns 0
- * if there is none now; a negative errno if there will be none any more (-EPIPE: the other end said
+/* Takes the next word. Returns 1; sets *descriptor, which is the caller's then, or to -1: the word
+ * came alone, or this process has no room for what came with it, and that is closed. Returns 0 if
+ * there is none now; a negative errno if there will be none any more (-EPIPE: the other end said
  * so, or is gone). */
 int channel_hear(int channel, enum channel_word *word, int *descriptor);
 

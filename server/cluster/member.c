@@ -39,10 +39,11 @@ static void on_end(struct member *member)
     member->events->on_end(member->data);
 }
 
+/* The word alone comes when this process has no room for another descriptor. */
 static void take(struct member *member, int fd)
 {
-    int rc = member->events->on_connection(member->data, fd);
-    if (rc != 0)
+    int rc = fd >= 0 ? member->events->on_connection(member->data, fd) : UV_EMFILE;
+    if (rc != 0 && fd >= 0)
         close(fd);
     (void)channel_say(MEMBER_CHANNEL_FD, rc == 0 ? CHANNEL_TAKEN : CHANNEL_REFUSED, -1);
 }
@@ -56,7 +57,7 @@ static void on_channel(uv_poll_t *poll, int status, int events)
     (void)status, (void)events;
     while ((rc = channel_hear(MEMBER_CHANNEL_FD, &word, &fd)) > 0) {
         member->told = member->told || word == CHANNEL_DRAIN;
-        if (fd >= 0)
+        if (word == CHANNEL_CONNECTION)
             take(member, fd);
     }
     if (rc < 0)
