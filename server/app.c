@@ -227,7 +227,7 @@ static const struct member_events member_events = {on_dealt, on_cluster_ends};
 static int join_cluster(struct app *app)
 {
     bool dealt = strcmp(app->options.cluster_sched, "rr") == 0;
-    int rc = dealt ? 0 : http_server_listen_fd(&app->http, MEMBER_LISTENER_FD);
+    int rc = dealt ? 0 : http_server_listen_fd(&app->http, member_listener_fd());
     return rc == 0 ? member_join(&app->member, app->http.loop, &member_events, app) : rc;
 }
 

@@ -30,6 +30,18 @@ unsigned member_recording(void)
     return number_in(MEMBER_RECORDING_VARIABLE);
 }
 
+/* The processes that this one starts shall not inherit what it has inherited. */
+static int keep_to_itself(int fd)
+{
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+int member_listener_fd(void)
+{
+    (void)keep_to_itself(MEMBER_LISTENER_FD);
+    return MEMBER_LISTENER_FD;
+}
+
 /* Not getppid: a process that dies closes its descriptors before its children change hands. */
 static void on_end(struct member *member)
 {
@@ -62,12 +74,6 @@ static void on_channel(uv_poll_t *poll, int status, int events)
     }
     if (rc < 0)
         on_end(member);
-}
-
-/* The processes that this one starts shall not inherit what it has inherited. */
-static int keep_to_itself(int fd)
-{
-    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
 }
 
 int member_join(struct member *member, uv_loop_t *loop, const struct member_events *events,

@@ -44,6 +44,10 @@ unsigned member_number(void);
 /* The index of the recording that its parent has lent it. */
 unsigned member_recording(void);
 
+/* The listener of its slot, with sched none. From then on the processes that this one starts do not
+ * inherit it. */
+int member_listener_fd(void);
+
 /* Listens to the parent. Returns 0 or a negative UV_E… code; then there is nothing to leave. */
 int member_join(struct member *member, uv_loop_t *loop, const struct member_events *events,
                 void *data);

@@ -291,6 +291,15 @@ static unsigned list_open(pid_t pid, char names[][64], unsigned most)
     return count;
 }
 
+static bool is_listed(const char *name, char names[][64], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What this process gave to the program is everybody's; anything else belongs to one member. */
 static void test_members_have_nothing_of_each_other(void **state)
 {
@@ -304,15 +313,44 @@ static void test_members_have_nothing_of_each_other(void **state)
         counts[i] = list_open(pids[i], open[i], MOST);
         assert_true(counts[i] > 0);
         for (int j = 0; j < i; j++) {
-            for (unsigned a = 0; a < counts[i]; a++) {
-                bool given = false;
-                for (unsigned b = 0; b < own_count; b++)
-                    given = given || strcmp(open[i][a], own[b]) == 0;
-                for (unsigned b = 0; !given && b < counts[j]; b++)
-                    assert_string_not_equal(open[i][a], open[j][b]);
-            }
+            for (unsigned a = 0; a < counts[i]; a++)
+                assert_true(is_listed(open[i][a], own, own_count) ||
+                            !is_listed(open[i][a], open[j], counts[j]));
         }
     }
+    program_stop(&program);
+}
+
+static pid_t only_child_of(pid_t pid)
+{
+    char path[64];
+    long child = 0;
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fscanf(file, "%ld", &child) == 1)
+        count++;
+    fclose(file);
+    assert_int_equal(count, 1);
+    return (pid_t)child;
+}
+
+/* Beside its pipes a child process has only what this process gave to everybody. A listener that it
+ * held would stay open when its member dies. */
+static void test_child_processes_have_nothing_of_their_member(void **state)
+{
+    enum { MOST = 64 };
+    char own[MOST][64], open[MOST][64];
+    unsigned own_count = list_open(getpid(), own, MOST);
+    struct program program =
+        program_start(-1, "--cluster=1", *state, "--processes=1", "--offload=process", NULL);
+    assert_true(program_await(&program, "listening"));
+    pid_t member = pid_in(peer_ask_once(program.port, "/healthz"));
+    peer_ask_once(program.port, "/heavy?kernel=primes&n=10");
+    unsigned count = list_open(only_child_of(member), open, MOST);
+    for (unsigned i = 0; i < count; i++)
+        assert_true(is_listed(open[i], own, own_count));
     program_stop(&program);
 }
 
@@ -334,6 +372,7 @@ int main(void)
         BOTH(test_a_dead_member_is_replaced),
         BOTH(test_a_member_that_was_told_to_end_is_replaced),
         BOTH(test_members_have_nothing_of_each_other),
+        BOTH(test_child_processes_have_nothing_of_their_member),
     };
     harness_prepare_process();
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
