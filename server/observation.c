@@ -219,15 +219,6 @@ int observation_start(struct observation *observation, const struct options *opt
     return rc;
 }
 
-int observation_show(struct observation *observation, const struct options *options,
-                     const char *patient)
-{
-    int rc = observation_start(observation, options, patient);
-    if (rc == 0)
-        observation_tell(observation);
-    return rc;
-}
-
 void observation_close(struct observation *observation)
 {
     observer_stop(observation->observer);

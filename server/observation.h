@@ -49,15 +49,12 @@ int observation_prepare(struct observation *observation, const struct options *o
 /* A member that wrote into recording `index` has ended, however it did. */
 void observation_forget(struct observation *observation, unsigned index);
 
-/* Shows the recordings of the server at `patient` ("127.0.0.1:8080"), unless that is switched off,
- * and logs where. Returns 0 or a negative UV_E… code. */
-int observation_show(struct observation *observation, const struct options *options,
-                     const char *patient);
-
-/* The two steps of observation_show: starting, and logging where; for who has something to say
- * before. A start that fails is logged. */
+/* Shows the recordings of the server at `patient` ("127.0.0.1:8080"), unless that is switched off.
+ * Returns 0 or a negative UV_E… code, which has been logged. */
 int observation_start(struct observation *observation, const struct options *options,
                       const char *patient);
+
+/* Logs where it is shown, if it is. */
 void observation_tell(const struct observation *observation);
 
 /* Ends the observer and frees the memory. After the loop has run out of handles. */

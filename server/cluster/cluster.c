@@ -260,13 +260,19 @@ static void fill_from(struct cluster *cluster, unsigned first, unsigned end)
     }
 }
 
-/* An observer that was asked for and cannot be had ends the cluster: nobody shall look in vain. */
-static void show(struct cluster *cluster)
+/* It is ready when it is shown, too: who asked for a port wants to hear that it is taken. */
+static void begin_serving(struct cluster *cluster)
 {
     char authority[80];
     http_listener_authority(cluster->listener, authority, sizeof authority);
-    if (observation_show(&cluster->observation, cluster->options, authority) != 0)
+    if (observation_start(&cluster->observation, cluster->options, authority) != 0) {
         begin_end(cluster, EXIT_FAILURE);
+        return;
+    }
+    cluster->phase = SERVING;
+    log_listening(cluster);
+    observation_tell(&cluster->observation);
+    tell_ready(cluster);
 }
 
 static void go_on_starting(struct cluster *cluster)
@@ -280,10 +286,7 @@ static void go_on_starting(struct cluster *cluster)
         if (child == NULL || child->state != CHILD_READY)
             return;
     }
-    cluster->phase = SERVING;
-    log_listening(cluster);
-    tell_ready(cluster);
-    show(cluster);
+    begin_serving(cluster);
 }
 
 /* ------------------------------------------------------------------ what members do */

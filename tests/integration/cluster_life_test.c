@@ -173,6 +173,19 @@ static void test_the_port_is_taken(void **state)
     program_stop(&first);
 }
 
+/* Nobody hears that the cluster listens, and then that it does not. */
+static void test_the_observers_port_is_taken(void **state)
+{
+    struct program first = program_cluster(*state);
+    char port[32];
+    snprintf(port, sizeof port, "--observer=%u", first.port);
+    struct program second = program_start(-1, "--cluster=2", *state, port, NULL);
+    assert_int_equal(program_await_silence(&second), 1);
+    assert_non_null(strstr(second.line, "\"event\":\"observer_failed\""));
+    assert_int_equal(program_end(&second), 1);
+    program_stop(&first);
+}
+
 /* ------------------------------------------------------------------ the rolling restart */
 
 static void test_a_hangup_replaces_every_member(void **state)
@@ -281,6 +294,7 @@ int main(void)
         BOTH(test_members_that_cannot_start),
         BOTH(test_only_the_first_member_can_start),
         BOTH(test_the_port_is_taken),
+        BOTH(test_the_observers_port_is_taken),
         BOTH(test_a_hangup_replaces_every_member),
         BOTH(test_a_restart_that_fails_changes_nothing),
         BOTH(test_a_socket_that_was_passed),
