@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <uv.h>
 
 #include "server/cluster/member.h"
@@ -351,25 +350,10 @@ static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int 
     return rc == 0 ? 0 : 1;
 }
 
-/* What belongs to the process and not to a server. */
-static void prepare_process(const struct options *options)
-{
-    char size[16];
-    struct rlimit files;
-    snprintf(size, sizeof size, "%u", options->threadpool_size);
-    setenv("UV_THREADPOOL_SIZE", size, 1); /* libuv reads it at the pool's first use */
-    signal(SIGPIPE, SIG_IGN);              /* a peer that has gone is an error code, not a death */
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max; /* the soft limit is for programs that use select */
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
-}
-
 int app_run(const struct options *options, void (*on_second_signal)(int signal))
 {
     uv_loop_t loop;
     struct app *app;
-    prepare_process(options);
     int rc = uv_loop_init(&loop);
     if (rc == 0)
         rc = app_new(&app, &loop, options);

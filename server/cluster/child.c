@@ -44,6 +44,12 @@ static void on_patience_over(uv_timer_t *timer)
     child_kill(child);
 }
 
+void child_hurry(struct child *child)
+{
+    if (!uv_is_active((uv_handle_t *)&child->patience))
+        uv_timer_start(&child->patience, on_patience_over, child->plan->patience_ms, 0);
+}
+
 void child_drain(struct child *child)
 {
     if (child->state == CHILD_DRAINING)
@@ -51,7 +57,7 @@ void child_drain(struct child *child)
     child->state = CHILD_DRAINING;
     (void)channel_say(child->channel_fd, CHANNEL_DRAIN, -1);
     channel_end(child->channel_fd);
-    uv_timer_start(&child->patience, on_patience_over, child->plan->patience_ms, 0);
+    child_hurry(child);
 }
 
 void child_kill(struct child *child)
@@ -134,14 +140,6 @@ int child_deal(struct child *child, int connection)
     int rc = channel_say(child->channel_fd, CHANNEL_CONNECTION, connection);
     if (rc == 0)
         child->dealt = connection;
-    return rc;
-}
-
-int child_deal_last(struct child *child, int connection)
-{
-    int rc = channel_say(child->channel_fd, CHANNEL_CONNECTION, connection);
-    if (rc == 0)
-        close(connection);
     return rc;
 }
 

@@ -29,7 +29,7 @@ struct child_plan {
     uv_loop_t *loop;
     const char *program;
     char **arguments;
-    unsigned patience_ms; /* after being told to drain it is killed */
+    unsigned patience_ms; /* that long after child_hurry it is killed */
     unsigned members;     /* in the cluster */
     int recordings;       /* memory for what they record, or -1 */
     const struct child_events *events;
@@ -62,7 +62,10 @@ struct child_identity {
 int child_spawn(struct child **child, const struct child_plan *plan,
                 const struct child_identity *identity, void *owner);
 
-/* Tells it to drain. More than once does no harm. */
+/* Its time to end begins. More than once does no harm. */
+void child_hurry(struct child *child);
+
+/* Tells it to drain, and hurries it. More than once does no harm. */
 void child_drain(struct child *child);
 
 /* SIGKILL. on_end follows. */
@@ -71,9 +74,6 @@ void child_kill(struct child *child);
 /* Deals a connection to it, which is kept until it has answered for it: on_answered follows.
  * Returns 0, or a negative errno: then the connection is still the caller's. */
 int child_deal(struct child *child, int connection);
-
-/* The same without awaiting an answer, for the end, when there is nobody else to give it to. */
-int child_deal_last(struct child *child, int connection);
 
 /* Whether it may be dealt the next connection. */
 bool child_is_free(const struct child *child);

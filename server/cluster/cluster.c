@@ -7,7 +7,8 @@
  * /slow is made once.
  *
  * A member is told to drain by the end of its channel and not by SIGTERM: the end comes behind the
- * connections that were dealt to it, and it comes too if this process is killed.
+ * connections that were dealt to it, and it comes too if this process is killed. In the end that
+ * waits until all connections are dealt that the kernel had let in; its time runs meanwhile.
  *
  * The path of the program is asked for once, at the beginning: SIGHUP starts what is installed
  * there by then. A restart in which the first new member fails leaves the old ones as they are. */
@@ -129,6 +130,7 @@ static void finish(struct cluster *cluster)
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&cluster->signals[i], NULL);
     uv_close((uv_handle_t *)&cluster->watchdog, NULL);
+    dealer_end(&cluster->dealer);
     for (unsigned i = 0; i < cluster->size; i++)
         slot_close(&cluster->slots[i]);
 }
@@ -142,6 +144,14 @@ static bool is_empty(const struct cluster *cluster)
     return true;
 }
 
+/* Something has changed: perhaps somebody is free, or there is nothing left to be dealt. */
+static void deal_on(struct cluster *cluster)
+{
+    dealer_go_on(&cluster->dealer);
+    if (cluster->phase == ENDING && dealer_is_done(&cluster->dealer))
+        for_each_child(cluster, child_drain);
+}
+
 /* The listeners are closed first, here and then by the members: nobody shall wait in vain. */
 static void begin_end(struct cluster *cluster, int status)
 {
@@ -151,7 +161,8 @@ static void begin_end(struct cluster *cluster, int status)
     close_listeners(cluster);
     for (unsigned i = 0; i < cluster->size; i++)
         uv_timer_stop(&cluster->slots[i].rest);
-    for_each_child(cluster, child_drain);
+    for_each_child(cluster, child_hurry);
+    deal_on(cluster);
     if (is_empty(cluster))
         finish(cluster);
 }
@@ -306,11 +317,11 @@ static void on_ready(struct child *child)
     struct cluster *cluster = slot->cluster;
     if (cluster->phase == STARTING)
         go_on_starting(cluster);
-    else if (child == slot->successor)
+    else if (cluster->phase == SERVING && child == slot->successor)
         on_successor_ready(slot);
-    else
+    else if (cluster->phase == SERVING)
         log_ready(slot, child);
-    dealer_go_on(&cluster->dealer);
+    deal_on(cluster);
 }
 
 static void on_answered(struct child *child, int refused)
@@ -319,8 +330,8 @@ static void on_answered(struct child *child, int refused)
     struct cluster *cluster = slot->cluster;
     if (refused >= 0)
         dealer_take_back(&cluster->dealer, refused);
-    else
-        dealer_go_on(&cluster->dealer);
+    if (refused < 0 || cluster->phase == ENDING)
+        deal_on(cluster);
 }
 
 /* One that ended with status 1 before it was ready has said why. */
@@ -349,7 +360,7 @@ static void on_end(struct child *child, int64_t status, const char *how)
         give_up_renewing(cluster, "", how);
     else
         renew_from(cluster, slot + 1);
-    dealer_go_on(&cluster->dealer);
+    deal_on(cluster);
 }
 
 static const struct child_events child_events = {on_ready, on_answered, on_end};
@@ -391,7 +402,6 @@ static void on_hangup(uv_signal_t *handle, int number)
 static void watch_signals(struct cluster *cluster)
 {
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-    signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(&cluster->loop, &cluster->signals[i]);
         cluster->signals[i].data = cluster;

@@ -79,6 +79,36 @@ static void test_members_end_with_a_parent_that_was_killed(void **state)
     assert_int_equal(program_end(&program), 128 + SIGKILL);
 }
 
+/* All members stand still and more connections wait than their channels could hold; the kernel has
+ * let them in, so they are owed an answer. */
+static void test_all_that_wait_are_answered_in_the_end(void **state)
+{
+    enum { MEMBERS = 2, MANY = 900 };
+    static int peers[MANY];
+    pid_t pids[MEMBERS];
+    struct program program = program_start(-1, "--cluster=2", *state, NULL);
+    assert_true(program_await(&program, "listening"));
+    program_members(&program, pids, MEMBERS);
+    for (int i = 0; i < MEMBERS; i++)
+        freeze_one(pids[i]);
+    for (int i = 0; i < MANY; i++) {
+        peers[i] = peer_connect(program.port);
+        peer_get(peers[i], "/fast");
+    }
+    signal_one(program.pid, SIGTERM);
+    assert_true(program_await(&program, "draining"));
+    while (*state == rr && !port_is_closed(program.port)) /* the parent has taken all in */
+        continue;
+    for (int i = 0; i < MEMBERS; i++)
+        signal_one(pids[i], SIGCONT);
+    for (int i = 0; i < MANY; i++) {
+        assert_non_null(peer_answer(peers[i]));
+        close(peers[i]);
+    }
+    assert_true(program_await(&program, "stopped"));
+    assert_int_equal(program_end(&program), 0);
+}
+
 /* One that hangs cannot hold the others up for ever. */
 static void test_a_member_that_does_not_drain_is_killed(void **state)
 {
@@ -290,6 +320,7 @@ int main(void)
         BOTH(test_a_signal_drains),
         BOTH(test_the_second_signal_ends_all_at_once),
         BOTH(test_members_end_with_a_parent_that_was_killed),
+        BOTH(test_all_that_wait_are_answered_in_the_end),
         BOTH(test_a_member_that_does_not_drain_is_killed),
         BOTH(test_members_that_cannot_start),
         BOTH(test_only_the_first_member_can_start),

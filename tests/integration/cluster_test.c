@@ -25,19 +25,6 @@ static bool deals(void **state)
     return *state == rr;
 }
 
-/* The pids in the line of `listening`: "members":[1,2,3]. */
-static void read_members(const struct program *program, pid_t *pids)
-{
-    char *at = strstr(program->line, "\"members\":[");
-    assert_non_null(at);
-    at += strlen("\"members\":");
-    for (int i = 0; i < MEMBERS; i++) {
-        pids[i] = (pid_t)strtol(at + 1, &at, 10);
-        assert_true(pids[i] > 1);
-    }
-    assert_int_equal(*at, ']');
-}
-
 /* ------------------------------------------------------------------ who answers */
 
 static void test_every_member_answers(void **state)
@@ -46,7 +33,7 @@ static void test_every_member_answers(void **state)
     pid_t pids[MEMBERS];
     bool seen[MEMBERS] = {false};
     unsigned count = 0, asked = 0;
-    read_members(&program, pids);
+    program_members(&program, pids, MEMBERS);
     for (; count < MEMBERS; asked++) {
         assert_true(asked < 1000);
         const char *answer = peer_ask_once(program.port, "/healthz");
@@ -183,7 +170,7 @@ static void test_heavy_requests_in_all_members_block_all(void **state)
     struct program program = program_cluster(*state);
     int heavy[MEMBERS], peer;
     pid_t pids[MEMBERS];
-    read_members(&program, pids);
+    program_members(&program, pids, MEMBERS);
     for (int i = 0; i < MEMBERS; i++)
         heavy[i] = connect_to(&program, pids[i]);
     for (int i = 0; i < MEMBERS; i++)
@@ -203,27 +190,13 @@ static void test_heavy_requests_in_all_members_block_all(void **state)
 
 /* ------------------------------------------------------------------ a member dies */
 
-static void await_stop(pid_t pid)
-{
-    char path[40], text[512], state = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    while (state != 'T') {
-        FILE *file = fopen(path, "r");
-        assert_non_null(file);
-        assert_non_null(fgets(text, sizeof text, file));
-        fclose(file);
-        state = strrchr(text, ')')[2];
-    }
-}
-
 /* Those that wait at a frozen member's door are let in by the next one. */
 static void test_a_death_loses_no_waiting_connection(void **state)
 {
     struct program program = program_cluster(*state);
     struct pollfd peers[PEERS];
     pid_t pid = pid_in(peer_ask_once(program.port, "/healthz"));
-    signal_one(pid, SIGSTOP);
-    await_stop(pid);
+    freeze_one(pid);
     ask_with_many(&program, peers);
     await_answers(peers, deals(state) ? PEERS - 1 : 1, pid);
     signal_one(pid, SIGKILL);
@@ -236,7 +209,7 @@ static void test_a_dead_member_is_replaced(void **state)
     static const long rests[] = {0, 100, 200}; /* for one that does not live long */
     struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
-    read_members(&program, pids);
+    program_members(&program, pids, MEMBERS);
     for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
         signal_one(pids[1], SIGKILL);
         assert_true(program_await(&program, "member_died"));
@@ -257,7 +230,7 @@ static void test_a_member_that_was_told_to_end_is_replaced(void **state)
 {
     struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
-    read_members(&program, pids);
+    program_members(&program, pids, MEMBERS);
     int peer = connect_to(&program, pids[0]);
     peer_get(peer, "/slow?ms=50");
     signal_one(pids[0], SIGTERM);
@@ -308,7 +281,7 @@ static void test_members_have_nothing_of_each_other(void **state)
     unsigned counts[MEMBERS], own_count = list_open(getpid(), own, MOST);
     struct program program = program_cluster(*state);
     pid_t pids[MEMBERS];
-    read_members(&program, pids);
+    program_members(&program, pids, MEMBERS);
     for (int i = 0; i < MEMBERS; i++) {
         counts[i] = list_open(pids[i], open[i], MOST);
         assert_true(counts[i] > 0);

@@ -114,6 +114,20 @@ void signal_one(pid_t pid, int number)
     assert_int_equal(kill(pid, number), 0);
 }
 
+void freeze_one(pid_t pid)
+{
+    char path[40], text[512], state = 0;
+    signal_one(pid, SIGSTOP);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    while (state != 'T') {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        assert_non_null(fgets(text, sizeof text, file));
+        fclose(file);
+        state = strrchr(text, ')')[2];
+    }
+}
+
 bool program_await(struct program *program, const char *event)
 {
     char wanted[64];
@@ -145,14 +159,33 @@ int program_end(struct program *program)
 
 /* ------------------------------------------------------------------ its clients */
 
-int peer_connect(unsigned port)
+static int try_connect(int peer, unsigned port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(peer, (struct sockaddr *)&address, sizeof address);
+}
+
+static int peer_new(void)
+{
     int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(peer >= 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
     return peer;
+}
+
+int peer_connect(unsigned port)
+{
+    int peer = peer_new();
+    assert_int_equal(try_connect(peer, port), 0);
+    return peer;
+}
+
+bool port_is_closed(unsigned port)
+{
+    int peer = peer_new();
+    bool closed = try_connect(peer, port) != 0;
+    close(peer);
+    return closed;
 }
 
 void peer_get(int peer, const char *target)
@@ -188,6 +221,18 @@ struct program program_cluster(const char *sched)
     struct program program = program_start(-1, "--cluster=3", sched, "--workers=1", NULL);
     assert_true(program_await(&program, "listening"));
     return program;
+}
+
+void program_members(const struct program *program, pid_t *pids, int count)
+{
+    char *at = strstr(program->line, "\"members\":[");
+    assert_non_null(at);
+    at += strlen("\"members\":");
+    for (int i = 0; i < count; i++) {
+        pids[i] = (pid_t)strtol(at + 1, &at, 10);
+        assert_true(pids[i] > 1);
+    }
+    assert_int_equal(*at, ']');
 }
 
 void program_stop(struct program *program)

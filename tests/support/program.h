@@ -43,6 +43,10 @@ int program_end(struct program *program);
  * option. */
 struct program program_cluster(const char *sched);
 
+/* The pids of its members, of which there are `count`, in the line of `listening`:
+ * "members":[1,2,3]. */
+void program_members(const struct program *program, pid_t *pids, int count);
+
 /* Tells it to drain, and awaits that it has, with exit status 0. */
 void program_stop(struct program *program);
 
@@ -56,6 +60,9 @@ pid_t pid_in(const char *text);
  * that came from a text without a pid would mean every process of this machine. */
 void signal_one(pid_t pid, int number);
 
+/* SIGSTOP; returns when it stands still. SIGCONT or SIGKILL ends that. */
+void freeze_one(pid_t pid);
+
 /* A connection; sending a GET on it; reading one answer, head and body, which is valid until the
  * next call. NULL if the server has closed it instead. */
 int peer_connect(unsigned port);
@@ -65,6 +72,9 @@ const char *peer_answer(int peer);
 /* All of it in one: what this connection, or a new one, says. */
 const char *peer_ask(int peer, const char *target);
 const char *peer_ask_once(unsigned port, const char *target);
+
+/* Whether a new connection would be refused. */
+bool port_is_closed(unsigned port);
 
 /* Whether the answer has begun to come. */
 bool peer_has_answer(int peer);
