@@ -23,6 +23,7 @@
 #include <uv.h>
 
 #include "server/cluster/dealer.h"
+#include "server/cluster/renewal.h"
 #include "server/cluster/slot.h"
 #include "server/http/json.h"
 #include "server/http/listener.h"
@@ -47,9 +48,8 @@ struct cluster {
     struct slot slots[DEALER_MEMBERS_MAX];
     unsigned size;
     enum phase phase;
-    bool filled;           /* the first member was ready, and the others are started */
-    struct slot *renewing; /* in a rolling restart, which SIGHUP has asked for */
-    bool again;            /* and asks for another one */
+    bool filled; /* the first member was ready, and the others are started */
+    struct renewal renewal;
     bool has_terminal;
     int status;
 
@@ -167,44 +167,6 @@ static void begin_end(struct cluster *cluster, int status)
         finish(cluster);
 }
 
-/* ------------------------------------------------------------------ the rolling restart */
-
-/* The old ones go on, as long as they live. */
-static void give_up_renewing(struct cluster *cluster, const char *what, const char *why)
-{
-    struct slot *slot = cluster->renewing;
-    cluster->renewing = NULL;
-    cluster->again = false;
-    log_event(LOG_ERROR, "restart_failed", NULL, "the members go on: the new member %u %s%s",
-              slot->number, what, why);
-    if (slot->current == NULL)
-        slot_rest(slot);
-}
-
-/* The successor of the next slot; or it is over. */
-static void renew_from(struct cluster *cluster, struct slot *slot)
-{
-    if (slot == cluster->slots + cluster->size && cluster->again) {
-        cluster->again = false;
-        slot = cluster->slots;
-    }
-    bool over = slot == cluster->slots + cluster->size;
-    cluster->renewing = over ? NULL : slot;
-    if (over) {
-        log_event(LOG_INFO, "restarted", NULL, "every member was replaced");
-        return;
-    }
-    int rc = slot_renew(slot);
-    if (rc != 0)
-        give_up_renewing(cluster, NOT_SPAWNED, uv_strerror(rc));
-}
-
-static void on_successor_ready(struct slot *slot)
-{
-    if (!slot_promote(slot))
-        renew_from(slot->cluster, slot + 1);
-}
-
 /* ------------------------------------------------------------------ the beginning */
 
 static void add_members(cJSON *fields, const struct cluster *cluster)
@@ -318,7 +280,7 @@ static void on_ready(struct child *child)
     if (cluster->phase == STARTING)
         go_on_starting(cluster);
     else if (cluster->phase == SERVING && child == slot->successor)
-        on_successor_ready(slot);
+        renewal_on_ready(&cluster->renewal);
     else if (cluster->phase == SERVING)
         log_ready(slot, child);
     deal_on(cluster);
@@ -357,9 +319,9 @@ static void on_end(struct child *child, int64_t status, const char *how)
     else if (place == SLOT_CURRENT)
         on_died(cluster, slot, child, status, how);
     else if (place == SLOT_SUCCESSOR)
-        give_up_renewing(cluster, "", how);
+        renewal_on_failed(&cluster->renewal, how);
     else
-        renew_from(cluster, slot + 1);
+        renewal_on_left(&cluster->renewal);
     deal_on(cluster);
 }
 
@@ -391,11 +353,8 @@ static void on_hangup(uv_signal_t *handle, int number)
     (void)number;
     if (cluster->has_terminal && !isatty(STDERR_FILENO) && cluster->phase != ENDING) {
         begin_end(cluster, EXIT_SUCCESS);
-    } else if (cluster->renewing != NULL) {
-        cluster->again = true;
     } else if (cluster->phase == SERVING) {
-        log_event(LOG_INFO, "restarting", NULL, "SIGHUP: replacing the members, one by one");
-        renew_from(cluster, cluster->slots);
+        renewal_ask(&cluster->renewal);
     }
 }
 
@@ -428,6 +387,7 @@ static void cluster_init(struct cluster *cluster, char **arguments)
     };
     for (unsigned i = 0; i < cluster->size; i++)
         slot_init(&cluster->slots[i], cluster, &cluster->plan, i + 1);
+    renewal_init(&cluster->renewal, cluster->slots, cluster->size);
     uv_timer_init(&cluster->loop, &cluster->watchdog);
     watch_signals(cluster);
 }
