@@ -8,16 +8,19 @@ void renewal_init(struct renewal *renewal, struct slot *slots, unsigned size)
     *renewal = (struct renewal){.slots = slots, .size = size};
 }
 
+static void begin(struct renewal *renewal);
+
 /* The old ones go on, as long as they live. */
 static void give_up(struct renewal *renewal, const char *what, const char *why)
 {
     struct slot *slot = renewal->at;
     renewal->at = NULL;
-    renewal->again = false;
     log_event(LOG_ERROR, "restart_failed", NULL, "the members go on: the new member %u %s%s",
               slot->number, what, why);
     if (slot->current == NULL)
         slot_rest(slot);
+    if (renewal->again)
+        begin(renewal);
 }
 
 static void renew(struct renewal *renewal, struct slot *slot)

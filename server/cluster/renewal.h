@@ -3,8 +3,8 @@
  *     the successor starts ──── ready ────▶ the old one drains ──── ended ────▶ the next slot
  *               └── ends before: given up, those that run go on
  *
- * Who asks for it while it is under way gets another one behind it. On the parent's loop; it logs
- * how it goes. */
+ * Who asks for it while it is under way gets another one behind it, however this one ends: what is
+ * installed may have changed meanwhile. On the parent's loop; it logs how it goes. */
 #ifndef OFFLOOP_CLUSTER_RENEWAL_H
 #define OFFLOOP_CLUSTER_RENEWAL_H
 

@@ -128,15 +128,21 @@ struct copy {
     char folder[128], path[160];
 };
 
+static void install(const struct copy *copy)
+{
+    char program[4096], command[4400];
+    program_path(program, sizeof program);
+    unlink(copy->path);
+    snprintf(command, sizeof command, "cp '%s' '%s'", program, copy->path);
+    assert_int_equal(system(command), 0);
+}
+
 static struct copy copy_program(void)
 {
     struct copy copy;
-    char program[4096], command[4400];
     temporary_folder(copy.folder, sizeof copy.folder);
     snprintf(copy.path, sizeof copy.path, "%s/offloop", copy.folder);
-    program_path(program, sizeof program);
-    snprintf(command, sizeof command, "cp '%s' '%s'", program, copy.path);
-    assert_int_equal(system(command), 0);
+    install(&copy);
     return copy;
 }
 
@@ -258,6 +264,29 @@ static void test_a_restart_that_fails_changes_nothing(void **state)
     temporary_folder_remove(copy.folder);
 }
 
+/* Another one is asked for, because what is installed works again, before the first has failed. */
+static void test_a_hangup_during_a_restart_that_fails(void **state)
+{
+    struct copy copy = copy_program();
+    char gate[180], script[400];
+    struct program cluster = program_start_at(copy.path, "--cluster=2", *state, NULL);
+    assert_true(program_await(&cluster, "listening"));
+    snprintf(gate, sizeof gate, "%s/gate", copy.folder);
+    assert_int_equal(mkfifo(gate, 0600), 0);
+    snprintf(script, sizeof script, "read line <'%s'; exit 3", gate);
+    write_script(copy.path, script);
+    signal_one(cluster.pid, SIGHUP);
+    FILE *opened = fopen(gate, "w"); /* when the script reads */
+    assert_non_null(opened);
+    install(&copy);
+    signal_one(cluster.pid, SIGHUP);
+    fclose(opened);
+    assert_true(program_await(&cluster, "restart_failed"));
+    assert_true(program_await(&cluster, "restarted"));
+    program_stop(&cluster);
+    temporary_folder_remove(copy.folder);
+}
+
 /* ------------------------------------------------------------------ the service manager */
 
 /* A socket of our own, as a manager makes it; all members share it. */
@@ -328,6 +357,7 @@ int main(void)
         BOTH(test_the_observers_port_is_taken),
         BOTH(test_a_hangup_replaces_every_member),
         BOTH(test_a_restart_that_fails_changes_nothing),
+        BOTH(test_a_hangup_during_a_restart_that_fails),
         BOTH(test_a_socket_that_was_passed),
         BOTH(test_the_parent_notifies_and_no_member_does),
     };
