@@ -21,7 +21,7 @@
 
 #include "server/http/connection_state.h"
 
-enum { KEPT_MAX = 64 * 1024, LINGER_MS = 2000, REFUSED_MAX = 256 };
+enum { KEPT_MAX = 64 * 1024, REFUSED_MAX = 256 };
 
 static uv_stream_t *stream_of(struct http_connection *connection)
 {
@@ -177,7 +177,8 @@ static bool is_truncated(const struct http_connection *connection)
            http_parser_in_message(&connection->parser);
 }
 
-/* Only bytes that the peer takes are progress, see tick_writing; those that it sends are not. */
+/* Only bytes that the peer takes are progress, see tick_writing in timeouts.c; those that it sends
+ * are not. */
 static void begin_writing(struct http_connection *connection)
 {
     if (connection->state == CONNECTION_WRITING)
@@ -371,90 +372,4 @@ void http_connection_drain(struct http_connection *connection)
         http_connection_close(connection);
     else if (connection->state == CONNECTION_HANDLING && connection->exchange.streams)
         http_stream_drain(connection);
-}
-
-static bool is_expired(const struct http_connection *connection, unsigned after_ms)
-{
-    const struct http_server *server = connection->server;
-    return server->ticks - connection->since > after_ms / server->tick_ms;
-}
-
-static void time_out(struct http_connection *connection, struct counter *counter,
-                     const char *detail)
-{
-    counter_add(counter, 1);
-    http_connection_enter(connection);
-    http_exchange_refuse(connection, 408, detail);
-    http_connection_leave(connection);
-}
-
-/* Before its first request a client may be as slow as with the head of one. */
-static void tick_idle(struct http_connection *connection)
-{
-    struct http_server *server = connection->server;
-    bool fresh = connection->requests == 0;
-    unsigned limit =
-        fresh ? server->limits.headers_timeout_ms : server->limits.keep_alive_timeout_ms;
-    if (server->draining) {
-        http_connection_close(connection);
-    } else if (is_expired(connection, limit)) {
-        counter_add(fresh ? &server->counters->timeouts_headers
-                          : &server->counters->timeouts_keep_alive,
-                    1);
-        http_connection_close(connection);
-    }
-}
-
-static void tick_reading(struct http_connection *connection)
-{
-    struct http_server *server = connection->server;
-    if (http_parser_in_head(&connection->parser)) {
-        if (is_expired(connection, server->limits.headers_timeout_ms))
-            time_out(connection, &server->counters->timeouts_headers,
-                     "the head of the request took too long");
-    } else if (is_expired(connection, server->limits.request_timeout_ms)) {
-        time_out(connection, &server->counters->timeouts_request, "the request took too long");
-    }
-}
-
-/* A slow peer may take its time as long as it takes something. Where nothing waits, what waited has
- * just been taken, and its callback comes next. */
-static void tick_writing(struct http_connection *connection)
-{
-    struct http_server *server = connection->server;
-    uint64_t taken = http_outbox_taken_bytes(&connection->outbox);
-    if (http_outbox_waiting_bytes(&connection->outbox) == 0)
-        return;
-    if (taken != connection->taken) {
-        connection->taken = taken;
-        connection->since = server->ticks;
-    } else if (is_expired(connection, server->limits.write_timeout_ms)) {
-        counter_add(&server->counters->timeouts_write, 1);
-        http_connection_close(connection);
-    }
-}
-
-void http_connection_tick(struct http_connection *connection)
-{
-    switch (connection->state) {
-    case CONNECTION_IDLE:
-        tick_idle(connection);
-        break;
-    case CONNECTION_READING:
-        tick_reading(connection);
-        break;
-    case CONNECTION_WRITING:
-        tick_writing(connection);
-        break;
-    case CONNECTION_LINGERING:
-        if (is_expired(connection, LINGER_MS))
-            http_connection_close(connection);
-        break;
-    case CONNECTION_HANDLING:
-        if (http_outbox_waits(&connection->outbox))
-            tick_writing(connection);
-        break;
-    case CONNECTION_CLOSING:
-        break;
-    }
 }

@@ -1,7 +1,8 @@
-/* connection_state.h – what a connection is made of. For connection.c and exchange.c only.
+/* connection_state.h – what a connection is made of. For the files that make it up, and no others.
  *
- * connection.c has the socket: what comes, what is left over, time, and the end. exchange.c has the
- * dialogue: a request handed to its handler, and its answer. Both see this. */
+ * connection.c has the socket: what comes, what is left over, and the end. timeouts.c has its time.
+ * exchange.c has the dialogue: a request handed to its handler, and its answer; stream.c an answer
+ * that comes in pieces. All see this. */
 #ifndef OFFLOOP_HTTP_CONNECTION_STATE_H
 #define OFFLOOP_HTTP_CONNECTION_STATE_H
 

@@ -181,7 +181,7 @@ void http_exchange_begin(struct http_connection *connection)
 }
 
 /* Every bound on what a client sends has a counter of its own; those of time are counted by
- * connection.c. */
+ * timeouts.c. */
 static void count_bounds(struct http_counters *counters, int status)
 {
     counter_add(&counters->limits_content, status == 413);
