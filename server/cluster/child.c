@@ -234,15 +234,19 @@ int child_spawn(struct child **child, const struct child_plan *plan,
     if (rc != 0)
         return rc;
     struct child *made = child_new(plan, ends[0], owner);
-    if (made != NULL)
-        made->recording = identity->recording;
-    rc = made != NULL ? spawn(made, identity, ends[1]) : UV_ENOMEM;
-    close(ends[1]);
-    if (made == NULL)
+    if (made == NULL) {
         close(ends[0]);
-    else if (rc != 0)
+        close(ends[1]);
+        return UV_ENOMEM;
+    }
+    made->recording = identity->recording;
+    rc = uv_poll_start(&made->channel, UV_READABLE, on_channel);
+    if (rc == 0)
+        rc = spawn(made, identity, ends[1]);
+    close(ends[1]);
+    if (rc != 0)
         child_close(made);
     else
         *child = made;
-    return rc == 0 ? uv_poll_start(&made->channel, UV_READABLE, on_channel) : rc;
+    return rc;
 }
