@@ -54,8 +54,8 @@ export class Depth {
     const deepest = stepsBetween(store, view).reduce((most, s) => Math.max(most, s.heavy + s.slow), 0);
     const now = store.sampleAt(view.end);
     this.surface.describe(
-      `${(now?.waitingHeavy ?? 0) + (now?.waitingSlow ?? 0)} jobs and queries wait; ` +
-        `at most ${deepest} did within the picture.`,
+      `Jobs and queries that wait: ${(now?.waitingHeavy ?? 0) + (now?.waitingSlow ?? 0)}; ` +
+        `the most within the picture: ${deepest}.`,
     );
   }
 }

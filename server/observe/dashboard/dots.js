@@ -5,7 +5,7 @@
  * request that has no answer yet is hollow and rises: the tooth is seen while it grows. Latency counts
  * from the moment when a request was due; the part of it that was spent in this page's own queue for a
  * connection is drawn as a tail: it ends where the dot would be without that part. */
-import { duration } from './format.js';
+import { duration, plural } from './format.js';
 import { drawGrid } from './surface.js';
 
 const LOWEST = 0.1;
@@ -119,7 +119,7 @@ export class Dots {
     this.surface.describe(
       times.length === 0
         ? 'No request of this page is in the picture.'
-        : `${times.length} requests for /fast: half of them within ${duration(times[times.length >> 1])}, ` +
+        : `${plural(times.length, 'request')} for /fast: half of them within ${duration(times[times.length >> 1])}, ` +
             `the slowest ${duration(times.at(-1))}.`,
     );
   }

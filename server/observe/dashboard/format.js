@@ -18,6 +18,9 @@ export function count(n) {
     .replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
+/** "1 query", "4 queries" */
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
 export function bytes(n) {
   return n >= 1 << 30 ? `${(n / 2 ** 30).toFixed(2)} GiB` : `${(n / 2 ** 20).toFixed(1)} MiB`;
 }

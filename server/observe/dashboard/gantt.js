@@ -4,7 +4,7 @@
  * "waiting" a bar is a wait, from submission to start. A thin line behind a bar is a result that waits
  * for the loop. While a loop is blocked its lane is solid, whatever is known of the work that blocks it.
  * Which bar stands where is decided in lanes.js; here it is drawn. */
-import { duration } from './format.js';
+import { duration, plural } from './format.js';
 import { layOut, visibleRecords } from './lanes.js';
 import { drawGrid, fillHatched } from './surface.js';
 
@@ -103,8 +103,8 @@ export class Gantt {
     const waiting = records.filter((r) => r.started === null && r.delivered === null);
     const where = running.slice(0, 6).map((r) => r.lane);
     this.surface.describe(
-      `${records.length} jobs and queries in ${Math.round(view.windowMs / 1000)} seconds; ` +
-        `${running.length} run${where.length > 0 ? ` on ${where.join(', ')}` : ''}, ${waiting.length} wait.`,
+      `${plural(records.length, 'job or query', 'jobs and queries')} in ${Math.round(view.windowMs / 1000)} seconds; ` +
+        `running: ${running.length}${where.length > 0 ? ` on ${where.join(', ')}` : ''}, waiting: ${waiting.length}.`,
     );
   }
 }

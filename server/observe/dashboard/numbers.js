@@ -3,7 +3,7 @@
  * Written ten times a second at most, because nobody reads faster, and only where the text changed. The
  * delay of a blocked loop is extrapolated: it grows by one millisecond per millisecond. */
 import { write } from './dom.js';
-import { bytes, count, duration, percent } from './format.js';
+import { bytes, count, duration, percent, plural } from './format.js';
 
 const PERIOD_MS = 100;
 
@@ -17,7 +17,7 @@ const TILES = [
     (s) => `${s.running} run, ${s.waitingHeavy + s.waitingSlow} wait`,
   ],
   ['rate', 'Requests / s', (s) => count(s.perSecond), (s) => `${count(s.total)} since the start`],
-  ['threads', 'Threads', (s) => count(s.threads), (s) => `${count(s.connections)} connections`],
+  ['threads', 'Threads', (s) => count(s.threads), (s) => plural(s.connections, 'connection')],
   ['memory', 'Memory', (s) => bytes(s.rss), () => 'resident set'],
 ];
 

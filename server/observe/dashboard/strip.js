@@ -1,9 +1,10 @@
 /* strip.js – the loop strip: one cell per 50 ms, shaded by the share of it that the loop was busy.
  *
- * A loop that waits in poll is pale, a busy one dark. A stall (the loop did not come back to poll for
- * longer than it may) is marked below its cells, with its length. The cells after the newest one known
- * are extrapolated while a loop is blocked: it cannot have become idle without telling. */
-import { duration } from './format.js';
+ * A loop that waits in poll is pale, a busy one dark; where nothing is known, nothing is drawn. A stall
+ * (the loop did not come back to poll for longer than it may) is marked below its cells, with its length.
+ * The cells after the newest one known are extrapolated while a loop is blocked: it cannot have become
+ * idle without telling. */
+import { duration, plural } from './format.js';
 import { drawGrid, fillHatched } from './surface.js';
 
 const MARK = 5; /* height of a stall's mark, px */
@@ -111,7 +112,7 @@ export class Strip {
       `The loop was busy ${Math.round(100 * (sample?.utilization ?? 0))} % of the last moments. ` +
         (stalls.length === 0
           ? 'No stall is in the picture.'
-          : `${stalls.length} stalls are in the picture, the longest ${duration(longest)}.`),
+          : `In the picture: ${plural(stalls.length, 'stall')}, the longest ${duration(longest)}.`),
     );
   }
 }

@@ -4,7 +4,7 @@
  * between two batches. Assistive technology hears a summary in a live region of its own, when
  * something has changed and at most every five seconds. */
 import { get, write } from './dom.js';
-import { duration } from './format.js';
+import { duration, plural } from './format.js';
 
 const SUMMARY_MS = 5000;
 const LOST = {
@@ -73,7 +73,7 @@ export class Verdict {
     const { lag, inFlight } = store.latest;
     write(
       this.#part.summary,
-      `${text} ${stall ? '' : (verdict?.text ?? '')} Loop delay ${duration(lag)}, ${inFlight} requests in flight.`,
+      `${text} ${stall ? '' : (verdict?.text ?? '')} Loop delay ${duration(lag)}, ${plural(inFlight, 'request')} in flight.`,
     );
   }
 }
