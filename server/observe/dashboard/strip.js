@@ -10,6 +10,8 @@ import { drawGrid, fillHatched } from './surface.js';
 const MARK = 5; /* height of a stall's mark, px */
 const LABEL_ROOM = 4.5; /* em */
 const GAP_FROM = 6; /* px: wider cells are drawn apart */
+const ROW = 2.2; /* em, of one member among others */
+const FAINTEST = 0.08; /* so that the least busy cell is darker than an idle one */
 
 export class Strip {
   constructor(surface) {
@@ -20,7 +22,7 @@ export class Strip {
     const { surface } = this;
     const context = surface.begin(view);
     const members = [...store.cells.keys()];
-    const needed = `${Math.max(2.9, members.length * 1.6)}em`;
+    const needed = `${Math.max(2.9, members.length * ROW)}em`;
     if (surface.plot.style.height !== needed) surface.plot.style.height = needed;
     const height = (surface.height - 1) / Math.max(1, members.length);
     drawGrid(context, view, surface, theme.colours, gap);
@@ -40,20 +42,38 @@ export class Strip {
     surface.end();
   }
 
-  /* One rectangle per column of pixels at most: of the cells that share it, the busiest counts. */
   #drawCells(context, view, store, theme, member, y, height) {
-    const { width } = this.surface;
     const cells = store.cells.get(member);
     const { cellMs } = store;
     const first = Math.max(0, Math.floor(view.from / cellMs));
     const last = Math.min(Math.floor(view.end / cellMs), cells.newest);
-    const step = Math.max(1, (cellMs / view.windowMs) * width);
+    context.fillStyle = theme.colours.idle;
+    this.#drawKnown(context, view, cells, cellMs, first, last, y, height);
     context.fillStyle = theme.colours.busy;
+    this.#drawBusy(context, view, cells, cellMs, first, last, y, height);
+    this.#drawNewest(context, view, store, member, (cells.newest + 1) * cellMs, y, height);
+  }
+
+  /* A pale ground, one rectangle for each row of cells in which none is missing. */
+  #drawKnown(context, view, cells, cellMs, first, last, y, height) {
+    const x = (index) => Math.round(view.x(index * cellMs, this.surface.width));
+    let from = first;
+    for (let index = first; index <= last + 1; index++) {
+      if (index <= last && cells.get(index) >= 0) continue;
+      if (index > from) context.fillRect(x(from), y, x(index) - x(from), height);
+      from = index + 1;
+    }
+  }
+
+  /* One rectangle per column of pixels at most: of the cells that share it, the busiest counts. */
+  #drawBusy(context, view, cells, cellMs, first, last, y, height) {
+    const { width } = this.surface;
+    const step = Math.max(1, (cellMs / view.windowMs) * width);
     let column = -1;
     let most = 0;
     const flush = () => {
       if (most > 0) {
-        context.globalAlpha = 0.04 + 0.96 * most;
+        context.globalAlpha = FAINTEST + (1 - FAINTEST) * most;
         const right = Math.round(column + step);
         const left = Math.round(column);
         context.fillRect(left, y, right - left - (step > GAP_FROM ? 1 : 0), height);
@@ -70,15 +90,13 @@ export class Strip {
       if (share > most) most = share;
     }
     flush();
-    this.#drawNewest(context, view, store, member, (cells.newest + 1) * cellMs, y, height);
     context.globalAlpha = 1;
   }
 
   #drawNewest(context, view, store, member, since, y, height) {
     const blocked = view.live && store.latest?.blocked.find((stall) => stall.member === member);
     if (!blocked) return;
-    const x = view.x(Math.max(since, blocked.since), this.surface.width);
-    context.globalAlpha = 1;
+    const x = Math.round(view.x(Math.max(since, blocked.since), this.surface.width)); /* no gap before it */
     context.fillRect(x, y, view.x(view.now, this.surface.width) - x, height);
   }
 
