@@ -121,19 +121,14 @@ function drawPictures(fresh) {
 function drawAxis(gap) {
   axis.begin(view);
   const end = view.x(view.end, axis.width);
+  const last = transport.lost ? 'lost' : view.live ? 'now' : clockTime(clock.date(view.end), true);
+  const room = (TICK_EM + last.length) * 0.6; /* half of a tick, and what stands at the end */
   for (const { t, wall } of view.ticks(axis.width, gap)) {
     const x = view.x(t, axis.width);
-    if (end - x > gap * 0.7 && x > 4)
+    if (end - x > axis.em * room && x > 4)
       axis.drifting(wall, clockTime(new Date(wall)), x, axis.height / 2, 'centre', 'tick');
   }
-  axis.label(
-    'end',
-    transport.lost ? 'lost' : view.live ? 'now' : clockTime(clock.date(view.end), true),
-    end,
-    axis.height / 2,
-    'right',
-    'tick end',
-  );
+  axis.label('end', last, end, axis.height / 2, 'right', 'tick end');
   axis.end();
 }
 
