@@ -9,8 +9,8 @@ import { Work } from './work.js';
 export const HISTORY_MS = 300000;
 const BATCH_MS = 100;
 
-/** Upper bounds of the histogram's bars: 1-2-5 steps from 0.1 ms to 10 s; the last one takes the rest. */
-export const WAIT_BOUNDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
+/** Upper bounds of the histogram's bars: 1-2-5 steps from 0.1 ms; the last bar takes the rest. */
+export const WAIT_BOUNDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, Infinity];
 
 export class Store {
   work = new Work();
@@ -116,8 +116,7 @@ function histogram(members, kind) {
     for (const work of works) {
       if (work.kind !== kind) continue;
       for (const [bound, count] of work.wait_histogram ?? []) {
-        const bar = WAIT_BOUNDS.findIndex((upper) => bound <= upper * 1.001);
-        bars[bar < 0 ? bars.length - 1 : bar] += count;
+        bars[WAIT_BOUNDS.findIndex((upper) => bound <= upper * 1.001)] += count;
       }
     }
   }

@@ -5,6 +5,7 @@ import { requestsBetween } from './dots.js';
 import { clockTime, duration } from './format.js';
 import { visibleRecords } from './lanes.js';
 import { WAIT_BOUNDS } from './store.js';
+import { waitText } from './waits.js';
 
 const ROWS_MAX = 200;
 const PERIOD_MS = 1000;
@@ -121,7 +122,7 @@ const TABLES = {
   waits({ view, store }) {
     const sample = store.sampleAt(view.end);
     const rows = WAIT_BOUNDS.map((bound, i) => [
-      `up to ${duration(bound)}`,
+      waitText(bound),
       String(sample?.waitsHeavy[i] ?? 0),
       String(sample?.waitsSlow[i] ?? 0),
     ]);
