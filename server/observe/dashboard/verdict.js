@@ -50,8 +50,8 @@ export class Verdict {
     if (part.verdict.dataset.level !== level) part.verdict.dataset.level = level;
     write(part['verdict-mark'], MARKS[level] ?? MARKS.none);
     write(part['verdict-title'], stall ? titleOf(stall, verdict) : (verdict?.title ?? ''));
-    write(part['verdict-text'], verdict?.text ?? '');
-    write(part['verdict-advice'], verdict?.advice ?? '');
+    write(part['verdict-text'], unbroken(verdict?.text ?? ''));
+    write(part['verdict-advice'], unbroken(verdict?.advice ?? ''));
   }
 
   #drawWatch(view, stall) {
@@ -80,6 +80,7 @@ export class Verdict {
 
 /* The observer's title may be a moment behind, or be about the last ten seconds. */
 const titleOf = (stall, verdict) =>
-  verdict?.level === 'bad' && /is blocked/.test(verdict.title)
-    ? verdict.title
-    : `The loop is blocked by ${stall.by}`;
+  / (is|are) blocked$/.test(verdict?.title ?? '') ? verdict.title : `The loop is blocked by ${stall.by}`;
+
+/* A number and its unit stay in one line. */
+const unbroken = (text) => text.replace(/(\d) (%|ms|s)(?!\w)/g, '$1\u00a0$2');
