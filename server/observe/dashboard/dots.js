@@ -89,7 +89,7 @@ export class Dots {
     const { due, answered, ms } = this.#latency(request, view, clock);
     if (!answered || request.queued < TAIL_MS || request.latency === null) return;
     const x = view.x(due, this.surface.width);
-    context.fillStyle = theme.colours.edge;
+    context.fillStyle = theme.colours.line;
     const top = this.#y(ms);
     context.fillRect(x - 0.5, top, 1, this.#y(ms - request.queued) - top);
   }
