@@ -6,14 +6,23 @@ import { get, make } from './dom.js';
 import { choices, nearest, question, routeOf, run } from './experiment.js';
 import { duration } from './format.js';
 
+const TITLES = {
+  question: 'What will happen?',
+  running: 'It happens now',
+  right: 'What happened',
+  wrong: 'What happened',
+};
+
 export class Prediction {
   #card = get('prediction');
+  #title = get('prediction-title');
   #question = get('prediction-question');
   #form = get('prediction-form');
   #outcome = get('prediction-outcome');
   #patient;
   #pulse;
   #running = false;
+  #asker = null; /* what had the focus when it was asked, and gets it back */
 
   /** pulse: {get(), set(perSecond)}, so that an experiment can bring its own and give it back. */
   constructor(patient, pulse) {
@@ -26,8 +35,9 @@ export class Prediction {
   ask(experiment) {
     if (this.#running) return;
     const list = choices(experiment);
+    this.#asker = document.activeElement;
     this.#card.hidden = false;
-    this.#card.dataset.stage = 'question';
+    this.#enter('question');
     this.#question.textContent = question(experiment);
     this.#outcome.replaceChildren();
     const options = list.map((choice, i) =>
@@ -39,8 +49,6 @@ export class Prediction {
       ),
     );
     const go = make('button', { type: 'submit', className: 'go', textContent: 'Run it' });
-    const skip = make('button', { type: 'button', textContent: 'Cancel' });
-    skip.addEventListener('click', () => (this.#card.hidden = true));
     this.#form.replaceChildren(
       make(
         'fieldset',
@@ -48,19 +56,34 @@ export class Prediction {
         make('legend', { className: 'hidden', textContent: 'Your prediction' }),
         ...options,
       ),
-      make('div', { className: 'buttons' }, go, skip),
+      make('div', { className: 'buttons' }, go, this.#closing('Cancel')),
     );
     this.#form.onsubmit = () => this.#run(experiment, list, new FormData(this.#form).get('choice'));
     this.#card.scrollIntoView({ block: 'nearest' });
-    get('prediction-title').focus({ preventScroll: true });
+  }
+
+  /* The focus goes to the title, because the buttons of the stage before are gone. */
+  #enter(stage) {
+    this.#card.dataset.stage = stage;
+    this.#title.textContent = TITLES[stage];
+    this.#title.focus({ preventScroll: true });
+  }
+
+  #closing(text) {
+    const button = make('button', { type: 'button', textContent: text });
+    button.addEventListener('click', () => {
+      this.#card.hidden = true;
+      this.#asker?.focus();
+    });
+    return button;
   }
 
   async #run(experiment, list, chosen) {
     const predicted = list[Number(chosen)];
     const before = this.#pulse.get();
     this.#running = true;
-    this.#card.dataset.stage = 'running';
     this.#form.replaceChildren();
+    this.#enter('running');
     this.#outcome.replaceChildren(line('You said', predicted.text), line('It was', 'running…'));
     if (experiment.pulse !== undefined) this.#pulse.set(experiment.pulse);
     const result = await run(experiment, this.#patient);
@@ -71,7 +94,9 @@ export class Prediction {
 
   #show(experiment, list, predicted, { slowest, asked, failed, fired }) {
     const right = slowest && nearest(list, slowest.latency) === predicted;
-    this.#card.dataset.stage = right ? 'right' : 'wrong';
+    const stage = right ? 'right' : 'wrong';
+    this.#card.dataset.stage = stage;
+    this.#title.textContent = TITLES[stage];
     const measured = slowest ? duration(slowest.latency) : 'not measured';
     this.#outcome.replaceChildren(
       line('You said', predicted.text),
@@ -93,9 +118,7 @@ export class Prediction {
       }),
     );
     if (experiment.lesson) this.#outcome.append(make('p', { textContent: experiment.lesson }));
-    const close = make('button', { type: 'button', textContent: 'Close' });
-    close.addEventListener('click', () => (this.#card.hidden = true));
-    this.#outcome.append(make('div', { className: 'buttons' }, close));
+    this.#outcome.append(make('div', { className: 'buttons' }, this.#closing('Close')));
   }
 }
 
