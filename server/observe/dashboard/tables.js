@@ -1,8 +1,9 @@
 /* tables.js – what the pictures show, as tables: for who cannot see them, and for who wants figures.
  *
  * A table is filled when it is opened, and again every second while it is open and the view moves. */
+import { make } from './dom.js';
 import { requestsBetween } from './dots.js';
-import { clockTime, duration } from './format.js';
+import { clockTime, duration, plural } from './format.js';
 import { visibleRecords } from './lanes.js';
 import { WAIT_BOUNDS } from './store.js';
 import { waitText } from './waits.js';
@@ -154,11 +155,19 @@ export function table(caption, heads, rows) {
   return element;
 }
 
-/** The settings of the server, and where each comes from. */
+/** The settings of the server, what each means, and where it comes from. */
 export function settingsTable({ options = [], version, cores }) {
-  return table(
-    `offloop ${version}, ${cores} cores`,
-    ['option', 'value', 'from', 'meaning'],
-    options.map(({ name, value, origin, help }) => [`--${name}`, String(value), origin, help]),
+  const settings = table(`offloop ${version}, ${plural(cores, 'core')}`, ['option', 'value'], []);
+  settings.tBodies[0].replaceChildren(...options.map(settingRow));
+  return settings;
+}
+
+function settingRow({ name, value, origin, help }) {
+  const note = (textContent) => make('small', { textContent });
+  return make(
+    'tr',
+    {},
+    make('td', {}, `--${name} `, note(help)),
+    make('td', {}, `${value === '' ? '–' : value} `, note(origin)),
   );
 }
