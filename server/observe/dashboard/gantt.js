@@ -11,6 +11,7 @@ import { drawGrid, fillHatched } from './surface.js';
 const PAD = 2;
 const TEXT_ROOM = 7.5; /* em */
 const ROWS_MAX = 8;
+const EMPTY = 'Nothing yet: choose a lesson, or press h.';
 
 export class Gantt {
   constructor(surface) {
@@ -26,6 +27,7 @@ export class Gantt {
     for (const lane of lanes.values()) this.#drawLane(context, lane, theme);
     for (const lane of lanes.values()) this.#drawBars(context, view, lane, theme);
     if (view.live) this.#drawBlocked(context, view, store, lanes, theme);
+    if (store.work.records.length === 0) surface.label('empty', EMPTY, ...surface.middle, 'centre', 'name');
     surface.end();
   }
 

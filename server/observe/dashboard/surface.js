@@ -94,6 +94,10 @@ export class Surface {
     label.round = this.#round;
   }
 
+  get middle() {
+    return [this.width / 2, this.height / 2];
+  }
+
   /** Labels that were not asked for since begin() go. */
   end() {
     for (const [key, label] of this.#labels) {

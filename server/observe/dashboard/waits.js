@@ -27,6 +27,8 @@ export class Waits {
     context.fillRect(0, Math.round(base), surface.width, 1);
     surface.label('count', 'count', -8, base / 2, 'right', 'name');
     surface.label('wait', 'wait', -8, base + em * 0.75, 'right', 'name');
+    if (WAIT_BOUNDS.every((_, i) => total(i) === 0))
+      surface.label('empty', 'Nothing waited.', surface.width / 2, base / 2, 'centre', 'name');
     WAIT_BOUNDS.forEach((bound, i) => {
       if (bound < Infinity && (width > em * 4 || i % 3 === 0))
         surface.label(`b ${i}`, short(bound), (i + 1) * width, base + em * 0.75, 'centre', 'tick');
