@@ -1,9 +1,9 @@
 /* controls.js – the panel: lessons, what to fire, the pulse, and the connections in use.
  *
- * The buttons say what they will do ("Fire 1 × /heavy (3 s) on none"), so a class can read along. */
+ * The buttons say what they will do ("Fire 1 × /heavy: 3 s on none"), so a class can read along. */
 import { get, make, write } from './dom.js';
 import { run } from './experiment.js';
-import { duration } from './format.js';
+import { duration, plural } from './format.js';
 import { possibleLessons } from './lessons.js';
 import { CONNECTIONS } from './patient.js';
 
@@ -80,12 +80,11 @@ export class Controls {
   #name() {
     for (const kind of ['heavy', 'slow', 'fast']) {
       const { shots, ms, strategy, via } = this.#wish(kind);
-      const detail = {
-        heavy: ` (${duration(ms).replace('.00', '')}) on ${strategy}`,
-        slow: ` via ${via}`,
-        fast: '',
-      }[kind];
-      get(`fire-${kind}`).textContent = `Fire ${shots[0].count} × /${kind}${detail}`;
+      const detail = { heavy: `${short(ms)} on ${strategy}`, slow: `via ${via}`, fast: '' }[kind];
+      get(`fire-${kind}`).replaceChildren(
+        `Fire ${shots[0].count} × /${kind} `,
+        make('small', { textContent: detail }),
+      );
     }
     const strategy = this.#config.strategies?.find(({ name }) => name === get('strategy').value);
     get('strategy-help').textContent = strategy?.help ?? '';
@@ -99,10 +98,13 @@ export class Controls {
     const { inUse } = this.#patient;
     write(
       get('slots'),
-      `${marks.padEnd(CONNECTIONS, '○')}  ${inUse} of ${CONNECTIONS} in use, ${queue} requests wait in this page`,
+      `${marks.padEnd(CONNECTIONS, '○')}  ${inUse} of ${CONNECTIONS} in use, ${plural(queue, 'request waits', 'requests wait')} in this page`,
     );
   }
 }
+
+/* "3 s", not "3.00 s" */
+const short = (ms) => duration(ms).replace(/\.?0+ s/, ' s');
 
 function fill(select, rows) {
   for (const { name } of rows) select.add(new Option(name, name));
