@@ -91,7 +91,9 @@ export class Dots {
     const x = view.x(due, this.surface.width);
     context.fillStyle = theme.colours.line;
     const top = this.#y(ms);
+    context.globalAlpha = 0.5;
     context.fillRect(x - 0.5, top, 1, this.#y(ms - request.queued) - top);
+    context.globalAlpha = 1;
   }
 
   #drawDot(context, view, request, theme, clock) {
