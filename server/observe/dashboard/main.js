@@ -157,14 +157,19 @@ const feed = {
   },
 };
 
+/* The focus does not stay behind in a menu that is closed. */
+function closeExport() {
+  const menu = get('export');
+  if (menu.open && menu.contains(document.activeElement)) menu.querySelector('summary').focus();
+  menu.open = false;
+}
+
 get('settings').append(settingsTable(config));
 get('export-png').addEventListener('click', () => exportPng(get('pictures'), theme));
 get('export-requests').addEventListener('click', () => exportRequests(requests, clock));
 get('export-work').addEventListener('click', () => exportWork(store.work.records));
-get('export').addEventListener(
-  'click',
-  (event) => event.target.closest('.sheet') && (get('export').open = false),
-);
+get('export').addEventListener('click', (event) => event.target.closest('.sheet') && closeExport());
+addEventListener('pointerdown', (event) => get('export').contains(event.target) || closeExport());
 get('theme').addEventListener('click', () => theme.toggleDark());
 get('big').addEventListener('click', () => theme.toggleBig());
 get('help').addEventListener('click', () => get('help-dialog').showModal());
@@ -191,7 +196,7 @@ bindKeys({
   b: () => theme.toggleBig(),
   t: () => theme.toggleDark(),
   End: () => view.seek(Infinity),
-  Escape: () => (get('export').open = false),
+  Escape: closeExport,
   '?': () => get('help-dialog').showModal(),
 });
 new Feed(feed);
