@@ -2,6 +2,8 @@
  *
  * The trace for Perfetto comes from the observer (/trace.json). The PNG is composed of the canvases and
  * the texts above them, as they stand on the page. */
+import { fillHatched } from './surface.js';
+
 const SCALE = 2;
 
 export function exportPng(pictures, theme) {
@@ -39,20 +41,43 @@ function drawText(context, label) {
 
 function drawKey(context, key, theme) {
   const box = key.getBoundingClientRect();
-  const path = new Path2D();
-  context.fillStyle = getComputedStyle(key).color;
-  if (key.classList.contains('key'))
-    context.fillStyle = theme.colours[[...key.classList].at(-1).replace('queue-', '')];
-  if (key.matches('svg.fast'))
-    path.arc(box.left + box.width / 2, box.top + box.height / 2, box.width / 2.4, 0, 7);
-  else if (key.matches('svg.heavy'))
-    path.addPath(
-      new Path2D('M5 .5 9.7 9.3H.3z'),
-      new DOMMatrix([box.width / 10, 0, 0, box.height / 10, box.left, box.top]),
+  if (key.matches('.key')) {
+    const [colour, hatch] = KEYS[[...key.classList].at(-1)];
+    const dotted = key.matches('.gantt .queue'); /* waits are drawn as dots, their number as an area */
+    fillHatched(
+      context,
+      box,
+      dotted ? null : theme.colours[colour],
+      theme.hatch[dotted ? 'queue' : hatch] ?? null,
     );
-  else path.rect(box.left, box.top, box.width, box.height);
-  context.fill(path);
+    return;
+  }
+  const shape = new Path2D();
+  shape.addPath(
+    new Path2D(SHAPES[key.classList[0]]),
+    new DOMMatrix([box.width / 10, 0, 0, box.height / 10, box.left, box.top]),
+  );
+  context.fillStyle = getComputedStyle(key).color;
+  context.fill(shape);
 }
+
+/* The keys of the legends: colour and hatching. */
+const KEYS = {
+  idle: ['idle', null],
+  busy: ['busy', null],
+  stall: ['stall', 'heavy'],
+  heavy: ['heavy', 'heavy'],
+  slow: ['slow', 'slow'],
+  queue: ['queue', 'heavy'],
+  'queue-slow': ['slow', 'slow'],
+};
+
+/* Those of the dots, in a square of ten by ten. */
+const SHAPES = {
+  fast: 'M5 1a4 4 0 1 0 .001 0z',
+  slow: 'M1 1h8v8H1z',
+  heavy: 'M5 .5 9.7 9.3H.3z',
+};
 
 /** A row per request of this page; times in ms, latency from the moment when it was due. */
 export function exportRequests(requests, clock) {
