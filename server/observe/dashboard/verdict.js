@@ -66,14 +66,14 @@ export class Verdict {
   }
 
   #tell(store, stall, verdict) {
-    const text = stall ? `The loop is blocked by ${stall.by}.` : (verdict?.title ?? '');
+    const text = stall ? `The loop is blocked by ${stall.by}` : (verdict?.title ?? '');
     if (text === this.#told || performance.now() - this.#lastTold < SUMMARY_MS) return;
     this.#told = text;
     this.#lastTold = performance.now();
     const { lag, inFlight } = store.latest;
     write(
       this.#part.summary,
-      `${text} ${stall ? '' : (verdict?.text ?? '')} Loop delay ${duration(lag)}, ${plural(inFlight, 'request')} in flight.`,
+      `${text}. ${stall ? '' : (verdict?.text ?? '')} Loop delay ${duration(lag)}, ${plural(inFlight, 'request')} in flight.`,
     );
   }
 }
