@@ -98,8 +98,11 @@ const TABLES = {
         duration(w.wait?.p99),
         String(w.submitted),
         String(w.succeeded),
+        String(w.cancelled),
         String(w.refused),
+        String(w.failed),
         String(w.lost),
+        String(w.expired),
       ]),
     );
     return [
@@ -114,8 +117,11 @@ const TABLES = {
         'wait p99',
         'submitted',
         'succeeded',
+        'cancelled',
         'refused',
+        'failed',
         'lost',
+        'expired',
       ],
       rows,
     ];
