@@ -11,7 +11,7 @@ const SETTLE_MS = 600;
 const SLOW_MS = 100;
 
 /** The path of a request of an experiment. */
-export function pathOf(kind, { strategy, kernel, ms, via }) {
+function pathOf(kind, { strategy, kernel, ms, via }) {
   if (kind === 'fast') return '/fast';
   if (kind === 'slow') return `/slow?ms=${SLOW_MS}&via=${encodeURIComponent(via ?? 'sqlite')}`;
   const size = kernel === 'crash' ? '' : `&ms=${ms}`;
@@ -19,7 +19,7 @@ export function pathOf(kind, { strategy, kernel, ms, via }) {
 }
 
 /** "4 × /heavy?ms=500 in mode none and 10 × /fast" */
-export function describe({ shots, strategy, ms, kernel }) {
+function describe({ shots, strategy, ms, kernel }) {
   const words = shots.map(({ kind, count }) => {
     const what =
       kind === 'heavy'

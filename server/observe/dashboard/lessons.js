@@ -4,7 +4,7 @@
  * measured outcome and never in its place. */
 const HEAVY = 'primes';
 
-export const LESSONS = [
+const LESSONS = [
   {
     name: 'Freeze the loop',
     hint: 'none',

@@ -93,7 +93,6 @@ function summarize({ t, members = [], verdict }) {
     verdict,
     lag: most((m) => m.loop.lag_ms),
     lagMax: most((m) => m.loop.lag?.max),
-    lagP99: most((m) => m.loop.lag?.p99),
     utilization: most((m) => m.loop.utilization),
     inFlight: sum((m) => m.requests?.in_flight),
     perSecond: sum((m) => m.requests?.per_second),

@@ -4,12 +4,9 @@
  * them so that most colour-blind people can tell them apart; a hatching says the same without colour:
  * diagonals for /heavy, level lines for /slow, dots for waiting. */
 const NAMES = [
-  'ground',
   'card',
   'text',
-  'muted',
   'line',
-  'edge',
   'grid',
   'fast',
   'slow',
@@ -70,7 +67,6 @@ export class Theme {
       heavy: pattern(card, diagonals),
       slow: pattern(card, levels),
       queue: pattern(this.colours.queue, points),
-      stall: pattern(this.colours.stall, diagonals),
     };
     for (const listener of this.#listeners) listener();
   }
