@@ -92,14 +92,11 @@ export class Controls {
 
   /** Which connections are in use, and what waits for one. */
   draw() {
-    const { busy, waiting } = this.#patient;
+    const { busy, inUse, waiting } = this.#patient;
     const marks = '♥'.repeat(busy.pulse) + '▲'.repeat(busy.heavy) + '■'.repeat(busy.other);
-    const queue = waiting.pulse.length + waiting.fired.length;
-    const { inUse } = this.#patient;
-    write(
-      get('slots'),
-      `${marks.padEnd(CONNECTIONS, '○')}  ${inUse} of ${CONNECTIONS} in use, ${plural(queue, 'request waits', 'requests wait')} in this page`,
-    );
+    const places = `${marks.padEnd(CONNECTIONS, '○')}  ${inUse} of ${CONNECTIONS} in use`;
+    const queued = plural(waiting.pulse.length + waiting.fired.length, 'request waits', 'requests wait');
+    write(get('slots'), `${places}, ${queued} in this page`);
   }
 }
 

@@ -71,9 +71,10 @@ export class Verdict {
     this.#told = text;
     this.#lastTold = performance.now();
     const { lag, inFlight } = store.latest;
+    const more = stall ? '' : (verdict?.text ?? '');
     write(
       this.#part.summary,
-      `${text}. ${stall ? '' : (verdict?.text ?? '')} Loop delay ${duration(lag)}, ${plural(inFlight, 'request')} in flight.`,
+      `${text}. ${more} Loop delay ${duration(lag)}, ${plural(inFlight, 'request')} in flight.`,
     );
   }
 }
