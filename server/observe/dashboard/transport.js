@@ -14,7 +14,7 @@ export class Transport {
     get('window').addEventListener('change', () => view.setWindow(Number(get('window').value)));
     scrub.min = String(-HISTORY_MS / 1000);
     scrub.addEventListener('pointerdown', () => (this.#held = true));
-    scrub.addEventListener('change', () => (this.#held = false));
+    for (const name of ['pointerup', 'pointercancel']) addEventListener(name, () => (this.#held = false));
     scrub.addEventListener('input', () => view.seek(view.now + Number(scrub.value) * 1000));
     view.onChange(() => this.#show());
   }
