@@ -18,7 +18,7 @@ const LINES = [
   [1000, '1 s'],
   [10000, '10 s'],
 ];
-const SIZE = { fast: 2.6, slow: 4, heavy: 5.2 };
+const SIZE = { fast: 0.22, slow: 0.34, heavy: 0.44 }; /* em, half of it: they grow with the type */
 const TAIL_MS = 5;
 const MANY = 1000;
 const GRAIN = 2; /* px */
@@ -101,7 +101,7 @@ export class Dots {
     const x = view.x(due, this.surface.width);
     const y = this.#y(ms);
     const colour = theme.colours[request.kind];
-    const size = SIZE[request.kind];
+    const size = SIZE[request.kind] * this.surface.em;
     context.beginPath();
     if (answered && request.failed) cross(context, x, y, size + 1);
     else SHAPES[request.kind](context, x, y, size);
