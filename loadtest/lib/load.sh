@@ -12,11 +12,15 @@
 # then have waited no differently from the counted ones, and a run is much longer than one stall.
 # SIGINT makes wrk stop and report at once.
 
-# On few cores the probe must not queue behind the kernels for a core, or it would blame the server for its
-# own waiting (on 2 cores its p99 lateness falls from 2 ms to 0.03 ms). So it runs at a higher priority
-# where that is permitted, which is for root; elsewhere `nice` says so and runs it all the same. How late it
-# was stands in results.json, probe_late_p99_ms and probe_late_max_ms.
-PROBE_NICE=-15
+# On few cores the probe must not queue behind the kernels for a core, or it would blame the server for its own
+# waiting: so it is scheduled before all others (SCHED_FIFO) where that is permitted, which is for root. A nice
+# value below 0 is no substitute: Linux's fair scheduler makes those that share its core pay for the turns that
+# it gave up, and the loop is one of them (loadtest/bench/notes.md). How late it was stands in results.json,
+# probe_late_p99_ms and probe_late_max_ms.
+probe_first=()
+if chrt --fifo 1 true 2>/dev/null; then
+    probe_first=(chrt --fifo 1)
+fi
 
 # wrk_on PATH CONNECTIONS SECONDS OUT [kernel]
 wrk_on() {
@@ -64,8 +68,8 @@ probe_under_load() {
     local mode=$1 name=$2 pipe=$work/probe-says probe
     heavy='' slow='' slow_probe=''
     mkfifo "$pipe"
-    spawn "$name-fast-probe.json" "$pipe" nice -n "$PROBE_NICE" "$BUILD/offloop-probe" --verbose --json --rate "$RATE" \
-        --warmup "$WARMUP" --duration "$SECONDS_PER_MODE" --connections "$PROBE_CONNECTIONS" \
+    spawn "$name-fast-probe.json" "$pipe" "${probe_first[@]}" "$BUILD/offloop-probe" --verbose --json \
+        --rate "$RATE" --warmup "$WARMUP" --duration "$SECONDS_PER_MODE" --connections "$PROBE_CONNECTIONS" \
         --csv "$name-fast.csv" "$url/fast"
     probe=$spawned
     exec 3<"$pipe"
