@@ -103,9 +103,10 @@ static void say_loop_blocked(const struct verdict_measurements *measured, struct
     SAY(verdict->title, "The loop is blocked");
     SAY(verdict->text,
         "It has been held for %s by %s. Meanwhile nothing else is read or answered. "
-        "It is busy %s of the time.%s",
+        "It was busy %s of the last %s.%s",
         phrase_ms(measured->blocked_ms).text, culprit_of(measured).text,
-        phrase_share(measured->loop_busy).text, waits_of(measured).text);
+        phrase_share(measured->loop_busy).text, phrase_ms(measured->window_ms).text,
+        waits_of(measured).text);
     advise_against_blocking(measured, verdict);
 }
 
@@ -358,16 +359,19 @@ static bool is_anything(const struct verdict_measurements *measured)
 
 static void say_calm(const struct verdict_measurements *measured, struct verdict *verdict)
 {
-    char off_loop[80] = "";
+    char off_loop[80] = "", timers[96];
     if (measured->heavy_running > 0)
         SAY(off_loop, " %s off the loop.",
             phrase_count(measured->heavy_running, "job runs", "jobs run").text);
+    if (measured->lag_p99_ms < 1)
+        SAY(timers, "in time");
+    else
+        SAY(timers, "at most %s late (p99)", phrase_ms(measured->lag_p99_ms).text);
     SAY(verdict->title, "All calm");
     SAY(verdict->text,
-        "The loop is busy %s of the time at %s requests per second. Timers are at most %s late "
-        "(p99).%s",
+        "The loop is busy %s of the time at %s requests per second. Timers are %s.%s",
         phrase_share(measured->loop_busy).text, phrase_number(measured->requests_per_second).text,
-        phrase_ms(measured->lag_p99_ms).text, off_loop);
+        timers, off_loop);
 }
 
 /* ------------------------------------------------------------------ the table */
