@@ -110,9 +110,9 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
 
 .PHONY: run-tests coverage layers lint format
-run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(FAULT_TESTS)
+run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(if $$(filter off,$$(FAULTS)),,$$(FAULT_TESTS))
 	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run \
-	  $(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS)) --alone $(ALONE_TESTS)
+	  $(if $(filter off,$(FAULTS)),,$(FAULT_TESTS)) $(TESTS) $(PROBE_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS)) --alone $(ALONE_TESTS)
 
 coverage:
 	@.ci/deps build test
@@ -156,7 +156,7 @@ help:
 	@echo 'make instructions  instructions per request, against the figures checked in'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
-	@echo 'BROWSER=off leaves the tests in a browser out.'
+	@echo 'BROWSER=off leaves the tests in a browser out, FAULTS=off those in which calls fail on purpose.'
 
 include tests/fuzz/fuzz.mk
 include tests/faults/faults.mk

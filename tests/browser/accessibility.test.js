@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
 import { ARTEFACTS, axeSource } from './support/browser.js';
-import { blocked, openTable, watchFrames } from './support/dashboard.js';
+import { blocked, openTable, quiet, watchFrames } from './support/dashboard.js';
 import { scene } from './support/scene.js';
 
 /** What axe-core finds that is serious or critical, a line each. */
@@ -27,6 +27,7 @@ for (const colorScheme of ['light', 'dark']) {
     for (const picture of ['strip', 'gantt', 'dots', 'depth', 'waits']) await openTable(page, picture);
     await page.click('.settings summary');
     await page.waitForSelector('#dots tbody tr');
+    await quiet(page); /* a few rows are like many */
     await auditAndKeep(page, `page-${colorScheme}`);
 
     const end = fetch(`${server.patient}/heavy?ms=3000&offload=none`);

@@ -50,11 +50,22 @@ static size_t content_length(const struct client *client, const struct answer *a
     return (size_t)strtoull(length, NULL, 10);
 }
 
+/* At least `bytes` of memory, twice as much as before when it grows: a test may ask a hundred
+ * thousand times. */
+static void *grown(void *memory, size_t *room_bytes, size_t bytes)
+{
+    if (bytes <= *room_bytes)
+        return memory;
+    *room_bytes = 2 * *room_bytes > bytes ? 2 * *room_bytes : bytes;
+    memory = realloc(memory, *room_bytes);
+    assert_non_null(memory);
+    return memory;
+}
+
 static void keep_answer(struct client *client, struct answer answer)
 {
-    size_t bytes = (client->answer_count + 1) * sizeof answer;
-    client->answers = realloc(client->answers, bytes);
-    assert_non_null(client->answers);
+    client->answers = grown(client->answers, &client->answers_room_bytes,
+                            (client->answer_count + 1) * sizeof answer);
     answer.sequence = ++client->all->answers;
     client->answers[client->answer_count++] = answer;
 }
@@ -92,8 +103,8 @@ static void cut_answers(struct client *client)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct client *client = handle->data;
-    client->input = realloc(client->input, client->input_bytes + suggested);
-    assert_non_null(client->input);
+    client->input =
+        grown(client->input, &client->input_room_bytes, client->input_bytes + suggested);
     *buffer = uv_buf_init(client->input + client->input_bytes, (unsigned)suggested);
 }
 

@@ -31,9 +31,10 @@ struct client {
     struct clients *all;
     struct client *next;
     char *input; /* not yet cut into answers */
-    size_t input_bytes;
+    size_t input_bytes, input_room_bytes;
     struct answer *answers;
     unsigned answer_count;
+    size_t answers_room_bytes;
     unsigned writes; /* not yet taken by the socket */
     bool head_only;  /* answers have no content, for they answer HEAD */
     bool raw;        /* what comes is not cut into answers, but stays in `input` */
