@@ -2,6 +2,7 @@
  * works those of all members together. */
 #include "server/observe/diagnosis.h"
 
+#include <math.h>
 #include <string.h>
 #include <uv.h>
 
@@ -192,6 +193,12 @@ static struct verdict_work measure_work(const struct survey *survey,
 
 /* ------------------------------------------------------------------ the verdict */
 
+/* Words are about "the last 5 s", although 50 looks take 4.9. */
+static double rounded(double window_ms)
+{
+    return window_ms < 1000 ? window_ms : 1000 * round(window_ms / 1000);
+}
+
 void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
                     struct verdict *verdict)
 {
@@ -201,7 +208,7 @@ void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
     const struct diagnosis_past *past = oldest(diagnosis);
     uint64_t window_ns = survey->now_ns - past->at_ns, requests = 0;
     struct verdict_measurements found = {
-        .window_ms = ms(window_ns),
+        .window_ms = rounded(ms(window_ns)),
         .works = works,
         .works_count = names_work_count(survey->names),
         .cores = uv_available_parallelism(),
