@@ -69,6 +69,8 @@ static void write_loop(FILE *out, const struct survey *survey, struct survey_mem
 
 static void write_routes(FILE *out, const struct survey *survey, struct survey_member *member)
 {
+    if (member->requests == 0)
+        return;
     fprintf(out, "\n  %-14s %10s %10s %10s %10s\n", "route", "requests", "p50 ms", "p99 ms",
             "max ms");
     for (size_t i = 0; i < names_route_count(survey->names); i++) {
@@ -88,6 +90,14 @@ static void write_work(FILE *out, const char *name, struct survey_work *work)
             "  %-14s %8" PRIu64 " %8" PRIu64 " %9" PRIu64 " %10.2f %10.2f %10.2f %10.2f %10.2f\n",
             name, work->waiting, work->running, work->returning, wait.p50, wait.p99, run.p50,
             run.p99, back.p99);
+}
+
+static bool has_worked(const struct survey *survey, const struct survey_member *member)
+{
+    bool any = false;
+    for (size_t i = 0; i < names_work_count(survey->names); i++)
+        any |= member->works[i].submitted > 0;
+    return any;
 }
 
 static void write_works(FILE *out, const struct survey *survey, struct survey_member *member)
@@ -130,14 +140,61 @@ static void write_member(FILE *out, const struct survey *survey, struct survey_m
     fprintf(out, "  %.0f requests/s, %" PRIu64 " jobs and queries out, %" PRIu64 " connections\n",
             member->per_second, member->in_flight, member->connections);
     write_routes(out, survey, member);
-    write_works(out, survey, member);
-    write_lanes(out, survey, member);
+    if (has_worked(survey, member)) {
+        write_works(out, survey, member);
+        write_lanes(out, survey, member);
+    }
+}
+
+/* ------------------------------------------------------------------ all members */
+
+/* What all of them come to, and what processes that are gone have counted. */
+struct totals {
+    uint64_t requests, connections, resident_bytes;
+    double per_second;
+    struct survey_work works[RECORDING_WORKS]; /* counts only */
+};
+
+static void add_member(struct totals *totals, const struct survey_member *member)
+{
+    totals->requests += member->requests;
+    totals->connections += member->connections;
+    totals->per_second += member->per_second;
+    totals->resident_bytes += member->pid != 0 ? member->process.resident_bytes : 0;
+    for (size_t i = 0; i < RECORDING_WORKS; i++) {
+        const struct survey_work *work = &member->works[i];
+        totals->works[i].submitted += work->submitted;
+        totals->works[i].waiting += work->waiting;
+        totals->works[i].running += work->running;
+        totals->works[i].outcomes[TRIP_SUCCEEDED] += work->outcomes[TRIP_SUCCEEDED];
+    }
+}
+
+static void write_totals(FILE *out, const struct survey *survey)
+{
+    struct totals totals = {0};
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        add_member(&totals, &survey->members[i]);
+    fprintf(out, "\nall %u members\n  process %.1f MB resident\n", survey->present,
+            (double)totals.resident_bytes / 1e6);
+    fprintf(out, "  %.0f requests/s, %" PRIu64 " so far, %" PRIu64 " connections\n",
+            totals.per_second, totals.requests, totals.connections);
+    for (size_t i = 0; i < names_work_count(survey->names); i++) {
+        const struct survey_work *work = &totals.works[i];
+        if (work->submitted > 0)
+            fprintf(out,
+                    "  %-14s %8" PRIu64 " waiting, %" PRIu64 " running, %" PRIu64 " succeeded\n",
+                    survey->names->works[i], work->waiting, work->running,
+                    work->outcomes[TRIP_SUCCEEDED]);
+    }
 }
 
 int report_write(FILE *out, struct survey *survey, const struct verdict *verdict)
 {
     fprintf(out, "offloop %s\n\n", OFFLOOP_VERSION);
     write_verdict(out, verdict);
+    if (survey->recordings->count > 1)
+        write_totals(out, survey);
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         if (survey->members[i].pid != 0)
             write_member(out, survey, &survey->members[i]);
