@@ -110,9 +110,11 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
 
 .PHONY: run-tests coverage layers lint format
-run-tests: $(PROGRAMS) $(TESTS) $(PROBE_TESTS) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS) $$(if $$(filter off,$$(FAULTS)),,$$(FAULT_TESTS))
+run-tests: $(PROGRAMS) $$(filter-out $(WITHOUT),$(TESTS) $(PROBE_TESTS) $$(FAULT_TESTS)) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS)
+	@$(if $(WITHOUT),echo 'skipped: $(WITHOUT) (WITHOUT says so)')
 	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run \
-	  $(if $(filter off,$(FAULTS)),,$(FAULT_TESTS)) $(TESTS) $(PROBE_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS)) --alone $(ALONE_TESTS)
+	  $(filter-out $(WITHOUT),$(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS))) \
+	  --alone $(ALONE_TESTS)
 
 coverage:
 	@.ci/deps build test
@@ -156,7 +158,7 @@ help:
 	@echo 'make instructions  instructions per request, against the figures checked in'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
-	@echo 'BROWSER=off leaves the tests in a browser out, FAULTS=off those in which calls fail on purpose.'
+	@echo "BROWSER=off leaves the tests in a browser out, WITHOUT='%/faults_test %/transcript_test' those named."
 
 include tests/fuzz/fuzz.mk
 include tests/faults/faults.mk
