@@ -8,8 +8,8 @@ SHELL      := /bin/bash
 .SECONDEXPANSION:
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
-CFLAGS     ?= -O2 -g
 SANITIZER  ?=
+CFLAGS     ?= $(if $(SANITIZER),-O1,-O2) -g
 comma      := ,
 BUILD      ?= build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
