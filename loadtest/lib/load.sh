@@ -13,10 +13,9 @@
 # SIGINT makes wrk stop and report at once.
 
 # On few cores the probe must not queue behind the kernels for a core, or it would blame the server for its own
-# waiting: so it is scheduled before all others (SCHED_FIFO) where that is permitted, which is for root. A nice
-# value below 0 is no substitute: Linux's fair scheduler makes those that share its core pay for the turns that
-# it gave up, and the loop is one of them (loadtest/bench/notes.md). How late it was stands in results.json,
-# probe_late_p99_ms and probe_late_max_ms.
+# waiting: so it is scheduled before all others (SCHED_FIFO) where that is permitted, which is for root. With a
+# nice value below 0 instead its figures scatter more (loadtest/bench/notes.md). How late it was stands in
+# results.json, probe_late_p99_ms and probe_late_max_ms.
 probe_first=()
 if chrt --fifo 1 true 2>/dev/null; then
     probe_first=(chrt --fifo 1)
