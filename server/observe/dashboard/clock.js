@@ -15,11 +15,12 @@ export class Clock {
     return this.#offset !== null;
   }
 
-  /** A batch made at `t` (observer's ms) has arrived at `arrival` (performance.now()). */
-  observe(t, arrival = performance.now()) {
-    this.#differences[this.#next] = arrival - t;
+  /** A batch made at `t` (observer's ms) has arrived now. While the pictures stand still, so does the
+   * guess: a better one would move what is drawn. */
+  observe(t, still = false) {
+    this.#differences[this.#next] = performance.now() - t;
     this.#next = (this.#next + 1) % REMEMBERED;
-    this.#offset = Math.min(...this.#differences);
+    if (!still || !this.known) this.#offset = Math.min(...this.#differences);
   }
 
   reset() {

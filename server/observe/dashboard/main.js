@@ -5,7 +5,7 @@
  *
  * Between two batches (100 ms) the pictures go on, because "now" is extrapolated from the clock: what
  * runs grows, what is blocked stays blocked. A frame is drawn only if something moved by a visible
- * amount, and 30 times a second at the most: where no graphics processor does it, drawing takes the
+ * amount, and 40 times a second at the most: where no graphics processor does it, drawing takes the
  * CPU from the lanes that it shows. Who prefers reduced motion gets five steps a second.
  *
  * For tests: <body data-state="connecting|live|paused|lost" data-blocked="true|false">, #verdict
@@ -41,7 +41,7 @@ import { View } from './view.js';
 import { Waits } from './waits.js';
 
 const VISIBLE_PX = 0.4;
-const FLOW_MS = 25; /* every second frame of a usual screen */
+const FLOW_MS = 25;
 const REDUCED_MS = 200;
 const DESCRIBE_MS = 4000;
 const TICK_EM = 7;
@@ -82,7 +82,7 @@ const controls = new Controls(config, patient, pulseControl, new Prediction(pati
 let changed = true; /* something other than time and events */
 let arrived = false; /* events */
 let drawnEnd = 0;
-let drawnAt = 0;
+let dueAt = 0; /* the next picture, if only time passes */
 let describedAt = 0;
 
 function draw() {
@@ -93,12 +93,13 @@ function draw() {
   const stamp = performance.now();
   const moved = (Math.abs(view.end - drawnEnd) / view.windowMs) * axis.width >= VISIBLE_PX;
   const resized = axis.resized || surfaces.some((surface) => surface.resized);
-  const flows = (moved || arrived) && stamp - drawnAt >= (reduced.matches ? REDUCED_MS : FLOW_MS);
+  const flows = (moved || arrived) && stamp >= dueAt;
   if (!changed && !resized && !flows) return;
   const fresh = changed || resized || arrived;
   changed = arrived = false;
   drawnEnd = view.end;
-  drawnAt = stamp;
+  const rest = reduced.matches ? REDUCED_MS : FLOW_MS;
+  dueAt = Math.min(Math.max(dueAt + rest, stamp), stamp + rest); /* on average, whatever the screen's rate */
   view.zero = clock.date(0).getTime();
   drawPictures(fresh);
   numbers.draw(view, store);
@@ -147,7 +148,7 @@ const feed = {
   onBatch(batch) {
     const continued = store.apply(batch);
     if (!continued) clock.reset();
-    clock.observe(batch.t);
+    clock.observe(batch.t, !view.live);
     document.documentElement.classList.toggle('cluster', store.members.length > 1);
     get('missed').hidden = store.missed === 0;
     write(get('missed'), `${store.missed} records came too fast and are missing`);
