@@ -87,7 +87,7 @@ let describedAt = 0;
 
 function draw() {
   requestAnimationFrame(draw);
-  if (!clock.known) return;
+  if (!clock.known) return transport.draw(); /* there is nothing else to tell yet */
   cursor.draw();
   if (!transport.lost) view.tick(clock.now()); /* of what is not known no picture is drawn */
   const stamp = performance.now();

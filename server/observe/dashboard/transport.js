@@ -1,10 +1,20 @@
-/* transport.js – pause, scrub, window, and the state of the page: live, paused, or observer lost. */
-import { get } from './dom.js';
+/* transport.js – pause, scrub, window, and the state of the page: live, paused, or observer lost.
+ *
+ * A control answers at once. The state is said together with the pictures and the verdict, so that no
+ * two parts of the page ever tell of different moments. */
+import { get, write } from './dom.js';
 import { HISTORY_MS } from './store.js';
+
+const STATES = {
+  connecting: 'connecting',
+  lost: 'Observer lost, reconnecting',
+  live: 'Live',
+  paused: 'Paused',
+};
 
 export class Transport {
   #view;
-  #lost = true;
+  #lost = null; /* not known yet */
   #held = false; /* somebody has the slider in hand: do not move it under them */
 
   constructor(view) {
@@ -16,7 +26,7 @@ export class Transport {
     scrub.addEventListener('pointerdown', () => (this.#held = true));
     for (const name of ['pointerup', 'pointercancel']) addEventListener(name, () => (this.#held = false));
     scrub.addEventListener('input', () => view.seek(view.now + Number(scrub.value) * 1000));
-    view.onChange(() => this.#show());
+    view.onChange(() => this.#answer());
   }
 
   get lost() {
@@ -25,21 +35,23 @@ export class Transport {
 
   setLost(lost) {
     this.#lost = lost;
-    this.#show();
   }
 
-  #show() {
-    const { live, windowMs } = this.#view;
-    const state = this.#lost ? 'lost' : live ? 'live' : 'paused';
-    document.body.dataset.state = state;
-    get('state-text').textContent = { lost: 'Observer lost, reconnecting', live: 'Live', paused: 'Paused' }[
-      state
-    ];
-    get('pause').textContent = live ? 'Pause' : 'Go on';
-    get('window').value = String(windowMs);
+  #answer() {
+    get('pause').textContent = this.#view.live ? 'Pause' : 'Go on';
+    get('window').value = String(this.#view.windowMs);
+  }
+
+  get #state() {
+    if (this.#lost === null) return 'connecting';
+    if (this.#lost) return 'lost';
+    return this.#view.live ? 'live' : 'paused';
   }
 
   draw() {
+    const state = this.#state;
+    if (document.body.dataset.state !== state) document.body.dataset.state = state;
+    write(get('state-text'), STATES[state]);
     const scrub = get('scrub');
     const back = Math.round(Math.max(0, this.#view.now - this.#view.end) / 100) / 10;
     const text = back === 0 ? 'now' : `${back.toFixed(1)} s ago`;
