@@ -140,7 +140,6 @@ static int make_offload(struct app *app, uv_loop_t *loop)
                        });
 }
 
-/* The lanes come last: once the calibration runs, an end would have to wait for it. */
 static int make_parts(struct app *app, uv_loop_t *loop)
 {
     struct http_limits limits = limits_from(&app->options);
@@ -256,6 +255,14 @@ int app_show(struct app *app)
     return observation_start(&app->observation, &app->options, authority);
 }
 
+void app_warm_up(struct app *app)
+{
+    int rc = offload_warm_up(app->offload, app->context.strategy);
+    if (rc != 0)
+        log_event(LOG_WARNING, "no_lanes", NULL, "offload=%s cannot run anything yet: %s",
+                  app->options.offload, uv_strerror(rc));
+}
+
 unsigned app_observer_port(const struct app *app)
 {
     return observer_port(app->observation.observer);
@@ -341,6 +348,7 @@ static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int 
         rc = app_show(app);
     if (rc == 0) {
         watch_signals(app, loop, on_second_signal);
+        app_warm_up(app);
         tell_ready(app);
     } else {
         app_drain(app);

@@ -23,6 +23,10 @@ unsigned app_port(const struct app *app);
  * code; then it has been logged, and nobody shows this server. */
 int app_show(struct app *app);
 
+/* Begins what the first requests for /heavy would wait for otherwise: the calibration, and the
+ * lanes of options->offload. Logs what is wrong; the first request will hear of it, too. */
+void app_warm_up(struct app *app);
+
 /* The port of the observer; 0 if there is none. */
 unsigned app_observer_port(const struct app *app);
 

@@ -59,7 +59,8 @@ enum options_verdict {
     OPTIONS_WRONG, /* `error` has one line that says what is wrong and what is allowed */
 };
 
-/* Sets every option from its default, the environment and the arguments. */
+/* Sets every option from its default, the environment and the arguments. Texts go on to point into
+ * these. */
 enum options_verdict options_parse(struct options *options, int argc, char **argv, char *error,
                                    size_t error_size);
 

@@ -69,25 +69,31 @@ static void on_measured(uv_async_t *async)
     calibration->on_ready(calibration->data);
 }
 
-int calibration_start(struct calibration *calibration, uv_loop_t *loop,
-                      void (*on_ready)(void *data), void *data)
+int calibration_init(struct calibration *calibration, uv_loop_t *loop, void (*on_ready)(void *data),
+                     void *data)
 {
     calibration->on_ready = on_ready;
     calibration->data = data;
-    calibration->ready = false;
+    calibration->begun = calibration->ready = false;
     atomic_init(&calibration->abandoned, false);
-    int rc = uv_async_init(loop, &calibration->measured, on_measured);
-    if (rc != 0)
-        return rc;
     calibration->measured.data = calibration;
+    return uv_async_init(loop, &calibration->measured, on_measured);
+}
+
+void calibration_begin(struct calibration *calibration)
+{
+    if (calibration->begun)
+        return;
+    calibration->begun = true;
     calibration->has_thread = uv_thread_create(&calibration->thread, measure_all, calibration) == 0;
     if (!calibration->has_thread)
         guess_all(calibration);
-    return 0;
 }
 
-void calibration_abandon(struct calibration *calibration)
+void calibration_end(struct calibration *calibration)
 {
+    if (!calibration->begun)
+        uv_close((uv_handle_t *)&calibration->measured, NULL);
     atomic_store(&calibration->abandoned, true);
 }
 

@@ -285,6 +285,7 @@ void offload_submit(struct offload *offload, const struct strategy *strategy, st
     job->unsized = job->ms > 0;
     if (job->unsized && !offload->calibration.ready) {
         job_queue_push(&offload->uncalibrated, job);
+        calibration_begin(&offload->calibration);
         return;
     }
     if (job->unsized)
@@ -347,7 +348,7 @@ int offload_new(struct offload **offload, uv_loop_t *loop, const struct offload_
         return UV_ENOMEM;
     made->loop = loop;
     made->options = *options;
-    int rc = calibration_start(&made->calibration, loop, on_calibrated, made);
+    int rc = calibration_init(&made->calibration, loop, on_calibrated, made);
     if (rc != 0) {
         free(made);
         return rc;
@@ -357,6 +358,12 @@ int offload_new(struct offload **offload, uv_loop_t *loop, const struct offload_
         shedding_init(&made->desks[i].shedding, options->shed_lag_ms);
     *offload = made;
     return 0;
+}
+
+int offload_warm_up(struct offload *offload, const struct strategy *strategy)
+{
+    calibration_begin(&offload->calibration);
+    return desk_open(offload, index_of(strategy));
 }
 
 /* The newest first: a lane that is freed must find nobody who waits. */
@@ -372,7 +379,7 @@ static void cancel_all(struct backlog *backlog)
 void offload_stop(struct offload *offload)
 {
     offload->stopping = true;
-    calibration_abandon(&offload->calibration);
+    calibration_end(&offload->calibration);
     for (size_t i = 0; i < STRATEGY_COUNT; i++)
         cancel_all(&offload->desks[i].backlog);
     if (offload->out == 0)

@@ -94,10 +94,15 @@ const char *strategy_names(void);
 const char *strategy_name(const struct strategy *strategy);
 const char *strategy_help(const struct strategy *strategy);
 
-/* Makes the jobs' side of a server and starts the calibration. Returns 0 or a negative UV_E… code.
- */
+/* Makes the jobs' side of a server: no thread and no process yet. Returns 0 or a negative UV_E…
+ * code. */
 int offload_new(struct offload **offload, struct uv_loop_s *loop,
                 const struct offload_options *options);
+
+/* Begins what the first jobs would wait for otherwise: the calibration, and the lanes of this
+ * strategy. Returns 0, or a negative UV_E… code if there are no lanes; the first job tries again.
+ */
+int offload_warm_up(struct offload *offload, const struct strategy *strategy);
 
 /* Sends the job out. */
 void offload_submit(struct offload *offload, const struct strategy *strategy, struct job *job);

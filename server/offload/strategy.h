@@ -15,7 +15,8 @@
 struct strategy {
     const char *name;
     const char *help;
-    /* Makes the lanes, at the first job. Returns 0 or a negative UV_E… code. Mandatory. */
+    /* Makes the lanes, when warmed up or at the first job. Returns 0 or a negative UV_E… code.
+     * Mandatory. */
     int (*start)(uv_loop_t *loop, const struct offload_options *options, void **lanes);
     /* Sends the job to a lane, which calls job_run, and brings it back to the loop, which calls
      * job_deliver; once each. Returns 0, or a negative UV_E… code: then it did nothing. Mandatory.

@@ -79,6 +79,7 @@ enum { STEP_COUNT = sizeof steps / sizeof *steps };
 
 static struct app *start(struct tour *tour, char *option)
 {
+    static char strategy[] = "--offload=process"; /* the app goes on to point at it */
     struct options options;
     struct app *app = NULL;
     char error[300] = "";
@@ -92,6 +93,7 @@ static struct app *start(struct tour *tour, char *option)
                          (char[]){"--processes=1"},
                          (char[]){"--slice-ms=1"},
                          (char[]){"--offload-nice=0"},
+                         strategy,
                          (char[]){"--database-connections=1"},
                          option,
                          NULL};
@@ -120,6 +122,8 @@ void tour_start(struct tour *tour, enum tour_part part)
 {
     bool both = part == TOUR_THREADS || part == TOUR_PARTS;
     tour->app = start(tour, (char[]){"--keep-alive-timeout=80"});
+    if (tour->error == 0 && part == TOUR_PROCESSES)
+        app_warm_up(tour->app);
     if (tour->error == 0 && both)
         tour->per_request = start(tour, (char[]){"--worker-per-request"});
 }

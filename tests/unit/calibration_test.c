@@ -1,5 +1,5 @@
-/* calibration_test.c – measured once, off the loop; sizes that grow with the time asked for and
- * stay within the kernel's bounds. */
+/* calibration_test.c – measured once, when asked for, off the loop; sizes that grow with the time
+ * asked for and stay within the kernel's bounds. */
 #include "server/offload/calibration.h"
 
 #include <sched.h>
@@ -44,7 +44,9 @@ static int calibrate(void **state)
     fixture.thread = uv_thread_self();
     assert_int_equal(uv_loop_init(&fixture.loop), 0);
     uv_timer_init(&fixture.loop, &timer);
-    assert_int_equal(calibration_start(&fixture.calibration, &fixture.loop, on_ready, &fixture), 0);
+    assert_int_equal(calibration_init(&fixture.calibration, &fixture.loop, on_ready, &fixture), 0);
+    calibration_begin(&fixture.calibration);
+    calibration_begin(&fixture.calibration);
     assert_false(fixture.calibration.ready);
     uv_timer_start(&timer, on_timer, 0, 0);
     assert_int_equal(uv_run(&fixture.loop, UV_RUN_DEFAULT), 0);
@@ -57,6 +59,20 @@ static void test_is_ready_once(void **state)
 {
     const struct fixture *fixture = *state;
     assert_int_equal(fixture->times_ready, 1);
+}
+
+static void test_measures_nothing_before_it_begins(void **state)
+{
+    uv_loop_t loop;
+    struct fixture fixture = {0};
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(calibration_init(&fixture.calibration, &loop, on_ready, &fixture), 0);
+    assert_int_equal(uv_run(&loop, UV_RUN_NOWAIT), 1);
+    calibration_end(&fixture.calibration);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(fixture.times_ready, 0);
 }
 
 static void test_does_not_hold_the_loop_up(void **state)
@@ -159,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_ready_once),
+        cmocka_unit_test(test_measures_nothing_before_it_begins),
         cmocka_unit_test(test_does_not_hold_the_loop_up),
         cmocka_unit_test(test_every_kernel_has_a_speed),
         cmocka_unit_test(test_sizes_grow_with_the_time),

@@ -350,6 +350,25 @@ static void test_a_program_that_is_not_there_is_refused(void **state)
     assert_int_equal(tracked.times_done, 1);
     assert_int_equal(tracked.job.outcome, TRIP_REFUSED);
     assert_int_equal(tracked.job.error, -ENOENT);
+    assert_int_equal(offload_warm_up(bench->offload, strategy_find("process")), UV_ENOENT);
+    bench_close(bench);
+}
+
+static void test_the_first_job_finds_its_children_warm(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(CHILDREN, 0, NULL);
+    struct tracked tracked;
+    int before[CHILDREN + 1], after[CHILDREN + 1];
+    assert_int_equal(list_children(before, CHILDREN + 1), 0);
+    assert_int_equal(offload_warm_up(bench->offload, strategy_find("process")), 0);
+    assert_int_equal(list_children(before, CHILDREN + 1), CHILDREN);
+    submit(bench, &tracked, kernel_find("primes"), 1000);
+    run_until_done(bench, &tracked);
+    assert_int_equal(tracked.job.outcome, TRIP_SUCCEEDED);
+    assert_int_equal(list_children(after, CHILDREN + 1), CHILDREN);
+    assert_memory_equal(before, after, CHILDREN * sizeof *before);
+    job_close(&tracked.job);
     bench_close(bench);
 }
 
@@ -505,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_a_child_that_writes_nonsense_is_killed),
         cmocka_unit_test(test_a_child_that_ends_loses_its_job),
         cmocka_unit_test(test_a_program_that_is_not_there_is_refused),
+        cmocka_unit_test(test_the_first_job_finds_its_children_warm),
         cmocka_unit_test(test_a_job_that_no_child_has_read_is_not_lost),
         cmocka_unit_test(test_jobs_wait_as_long_as_one_child_lives),
         cmocka_unit_test(test_a_thousand_kills_lose_only_what_the_killed_held),
