@@ -9,8 +9,9 @@ SHELL      := /bin/bash
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SANITIZER  ?=
-CFLAGS     ?= $(if $(SANITIZER),-O1,-O2) -g
+CFLAGS     ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 comma      := ,
+JOBS       := $(shell nproc 2>/dev/null || echo 2)
 BUILD      ?= build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -78,7 +79,7 @@ deps:
 
 demo:
 	@.ci/deps build demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@BUILD=$(BUILD) loadtest/experiment
 
 results: demo
@@ -87,10 +88,10 @@ results: demo
 test:
 	@.ci/deps build test
 	@[ '$(BROWSER)' = off ] || .ci/deps browser || echo 'The tests in a browser will be skipped.'
-	@$(MAKE) --no-print-directory -j$(shell nproc 2>/dev/null || echo 2) run-tests
+	@$(MAKE) --no-print-directory -j$(JOBS) run-tests
 
 run: deps
-	@$(MAKE) --no-print-directory $(BUILD)/offloop
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/offloop
 	@$(BUILD)/offloop
 
 # ---------------------------------------------------------------- tests
@@ -113,7 +114,7 @@ $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 run-tests: $(PROGRAMS) $$(filter-out $(WITHOUT),$(TESTS) $(PROBE_TESTS) $$(FAULT_TESTS)) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS)
 	@$(if $(WITHOUT),echo 'skipped: $(WITHOUT) (WITHOUT says so)')
 	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run \
-	  $(filter-out $(WITHOUT),$(FAULT_TESTS) $(TESTS) $(PROBE_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS))) \
+	  $(filter-out $(WITHOUT),$(FAULT_TESTS) $(filter-out $(ALONE_TESTS),$(SCRIPT_TESTS)) $(TESTS) $(PROBE_TESTS)) \
 	  --alone $(ALONE_TESTS)
 
 coverage:

@@ -15,7 +15,7 @@ $(BUILD)/bench-requests: $(BUILD)/tests/bench/requests.o $(SERVER_OBJ) $(KERNEL_
 .PHONY: bench bench-programs instructions
 bench:
 	@.ci/deps build bench
-	@$(MAKE) --no-print-directory all bench-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
 	@BUILD=$(BUILD) loadtest/bench/run
 
 bench-programs: $(BENCH_PROGRAMS) $(BUILD)/bench-handover

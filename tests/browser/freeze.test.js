@@ -11,7 +11,7 @@ const UNMEASURED = process.env.SANITIZER ? 'a sanitizer slows the server down' :
 const ATTEMPTS = 3; /* other programs run on this machine as well */
 const FLOW_PER_SECOND = 15; /* who looks at pictures that change as often sees them move */
 const LONG_MS = 6000; /* long enough to look at it from all sides */
-const SCHEDULING_MS = 250; /* until a process that is told something has the CPU */
+const SCHEDULING_MS = 500; /* until a process that is told something has the CPU */
 const ROUNDED = 0.01; /* what the tables leave out, at most */
 
 /** Fires a /heavy that blocks the loop; resolves with its answer and when it came (ms, as in Date). */

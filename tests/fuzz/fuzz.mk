@@ -67,5 +67,5 @@ fuzz-targets: $(FUZZ_TARGETS) $(FUZZ_SEEDS)
 
 fuzz:
 	@.ci/deps build fuzz
-	@$(MAKE) --no-print-directory fuzz-targets
+	@$(MAKE) --no-print-directory -j$(JOBS) fuzz-targets
 	@BUILD=$(BUILD) tests/fuzz/run $(FUZZ_SECONDS)
