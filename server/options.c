@@ -106,6 +106,8 @@ static const struct option_row rows[] = {
      "MS", "for an idle connection"},
     {"write-timeout", 0, OPTION_NUMBER, AT(write_timeout), 1, 86400000, "30000", NULL, "MS",
      "for a client that takes nothing of its answer"},
+    {"start-timeout", 0, OPTION_NUMBER, AT(start_timeout), 1, 86400000, "30000", NULL, "MS",
+     "for a process of a cluster to be ready"},
     {"drain-timeout", 0, OPTION_NUMBER, AT(drain_timeout), 1, 86400000, "10000", NULL, "MS",
      "for running requests to end after SIGTERM or SIGINT"},
 };

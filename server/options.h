@@ -45,6 +45,7 @@ struct options {
     unsigned request_timeout;
     unsigned keep_alive_timeout;
     unsigned write_timeout;
+    unsigned start_timeout;
     unsigned drain_timeout;
 
     unsigned char origins[OPTIONS_MAX]; /* of each row of the table, enum option_origin */

@@ -36,7 +36,8 @@ static void child_close(struct child *child)
     uv_close((uv_handle_t *)&child->patience, on_closed);
 }
 
-static void on_patience_over(uv_timer_t *timer)
+/* Whose end was asked for, its end is no news; that it had to be killed is. */
+static void on_drained_too_long(uv_timer_t *timer)
 {
     struct child *child = timer->data;
     log_event(LOG_WARNING, "member_killed", NULL, "pid %d has not drained in time, and is killed",
@@ -44,10 +45,19 @@ static void on_patience_over(uv_timer_t *timer)
     child_kill(child);
 }
 
+static void on_started_too_long(uv_timer_t *timer)
+{
+    struct child *child = timer->data;
+    child->late = true;
+    child_kill(child);
+}
+
 void child_hurry(struct child *child)
 {
-    if (!uv_is_active((uv_handle_t *)&child->patience))
-        uv_timer_start(&child->patience, on_patience_over, child->plan->patience_ms, 0);
+    if (child->hurried)
+        return;
+    child->hurried = true;
+    uv_timer_start(&child->patience, on_drained_too_long, child->plan->drain_ms, 0);
 }
 
 void child_drain(struct child *child)
@@ -82,6 +92,8 @@ static void take_word(struct child *child, enum channel_word word)
 {
     if (word == CHANNEL_READY && child->state == CHILD_STARTING) {
         child->state = CHILD_READY;
+        if (!child->hurried)
+            uv_timer_stop(&child->patience);
         child->ready_ms = uv_now(child->plan->loop);
         child->plan->events->on_ready(child);
     } else if (word == CHANNEL_TAKEN || word == CHANNEL_REFUSED) {
@@ -120,7 +132,9 @@ static void on_child_exit(uv_process_t *process, int64_t status, int number)
     struct child *child = process->data;
     char how[100];
     hear_all(child);
-    if (number != 0)
+    if (child->late)
+        snprintf(how, sizeof how, "was not ready in time, and was killed");
+    else if (number != 0)
         snprintf(how, sizeof how, "died of signal %d (%s)", number, strsignal(number));
     else
         snprintf(how, sizeof how, "ended with status %d", (int)status);
@@ -244,9 +258,11 @@ int child_spawn(struct child **child, const struct child_plan *plan,
     if (rc == 0)
         rc = spawn(made, identity, ends[1]);
     close(ends[1]);
-    if (rc != 0)
+    if (rc != 0) {
         child_close(made);
-    else
-        *child = made;
-    return rc;
+        return rc;
+    }
+    uv_timer_start(&made->patience, on_started_too_long, plan->start_ms, 0);
+    *child = made;
+    return 0;
 }

@@ -4,6 +4,7 @@
  *     STARTING ──────────────────────▶ READY ───────────────────▶ DRAINING ──▶ ended, and freed
  *        └──────────────── dies ─────────┴──────── dies ─────────────┘
  *
+ * Starting and draining have a time each, behind which it is killed.
  * All on the parent's loop. A child frees itself after on_end. */
 #ifndef OFFLOOP_CLUSTER_CHILD_H
 #define OFFLOOP_CLUSTER_CHILD_H
@@ -29,9 +30,10 @@ struct child_plan {
     uv_loop_t *loop;
     const char *program;
     char **arguments;
-    unsigned patience_ms; /* that long after child_hurry it is killed */
-    unsigned members;     /* in the cluster */
-    int recordings;       /* memory for what they record, or -1 */
+    unsigned start_ms; /* one that is not ready by then is killed */
+    unsigned drain_ms; /* one that is still there that long after child_hurry, too */
+    unsigned members;  /* in the cluster */
+    int recordings;    /* memory for what they record, or -1 */
     const struct child_events *events;
 };
 
@@ -47,7 +49,9 @@ struct child {
     uv_poll_t channel;
     uv_timer_t patience;
     int channel_fd;
-    bool silent; /* the channel has ended from its side */
+    bool silent;  /* the channel has ended from its side */
+    bool hurried; /* it is to end */
+    bool late;    /* it was killed, because it was not ready in time */
     unsigned open_handles;
 };
 

@@ -31,7 +31,7 @@
 #include "server/observation.h"
 #include "server/systemd.h"
 
-enum { PATIENCE_MARGIN_MS = 2000, SIGNALS = 3 };
+enum { DRAIN_MARGIN_MS = 2000, SIGNALS = 3 };
 
 #define NOT_SPAWNED "cannot be spawned: "
 
@@ -51,6 +51,7 @@ struct cluster {
     bool filled; /* the first member was ready, and the others are started */
     struct renewal renewal;
     bool has_terminal;
+    bool hung_up; /* SIGHUP came before it served */
     int status;
 
     uv_signal_t signals[SIGNALS];
@@ -246,6 +247,8 @@ static void begin_serving(struct cluster *cluster)
     log_listening(cluster);
     observation_tell(&cluster->observation);
     tell_ready(cluster);
+    if (cluster->hung_up)
+        renewal_ask(&cluster->renewal);
 }
 
 static void go_on_starting(struct cluster *cluster)
@@ -353,6 +356,8 @@ static void on_hangup(uv_signal_t *handle, int number)
     (void)number;
     if (cluster->has_terminal && !isatty(STDERR_FILENO) && cluster->phase != ENDING) {
         begin_end(cluster, EXIT_SUCCESS);
+    } else if (cluster->phase == STARTING) {
+        cluster->hung_up = true;
     } else if (cluster->phase == SERVING) {
         renewal_ask(&cluster->renewal);
     }
@@ -380,7 +385,8 @@ static void cluster_init(struct cluster *cluster, char **arguments)
         .loop = &cluster->loop,
         .program = cluster->program,
         .arguments = arguments,
-        .patience_ms = cluster->options->drain_timeout + PATIENCE_MARGIN_MS,
+        .start_ms = cluster->options->start_timeout,
+        .drain_ms = cluster->options->drain_timeout + DRAIN_MARGIN_MS,
         .members = cluster->options->cluster,
         .recordings = cluster->observation.recordings.fd,
         .events = &child_events,

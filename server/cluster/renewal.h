@@ -1,7 +1,7 @@
 /* renewal.h – the rolling restart: one slot after the other gets a new process.
  *
  *     the successor starts ──── ready ────▶ the old one drains ──── ended ────▶ the next slot
- *               └── ends before: given up, those that run go on
+ *               └── ends before, or is killed for the time it takes: given up, those that run go on
  *
  * Who asks for it while it is under way gets another one behind it, however this one ends: what is
  * installed may have changed meanwhile. On the parent's loop; it logs how it goes. */

@@ -32,9 +32,9 @@ static void check_values(const struct options *options)
     CHECK(options->max_header_size >= 1024 && options->max_header_size <= 16 << 20);
     CHECK(options->max_body_size >= 1 && options->max_body_size <= 1 << 30);
     CHECK(options->max_connections >= 1 && options->max_connections <= 1000000);
-    const unsigned times[] = {options->headers_timeout, options->request_timeout,
+    const unsigned times[] = {options->headers_timeout,    options->request_timeout,
                               options->keep_alive_timeout, options->write_timeout,
-                              options->drain_timeout};
+                              options->start_timeout,      options->drain_timeout};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         CHECK(times[i] >= 1 && times[i] <= 86400000);
 }

@@ -157,33 +157,53 @@ static void write_script(const char *path, const char *text)
     assert_int_equal(chmod(path, 0700), 0);
 }
 
-/* Linux calls the path of a program that was removed "/path (deleted)". There the parent finds what
- * the test has put there for the members, or nothing. */
-static void check_start_fails(void **state, const char *script, const char *words)
+/* Another program for the members than for the parent. Linux calls the path of a program that was
+ * removed "/path (deleted)": there the parent finds what the test has put there, or nothing. */
+struct disguise {
+    struct copy copy;
+    char parent[40], members[180];
+    int fd;
+};
+
+static struct disguise disguise(const char *script)
 {
-    struct copy copy = copy_program();
-    char deleted[180], opened[40];
-    int fd = open(copy.path, O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    unlink(copy.path);
-    snprintf(deleted, sizeof deleted, "%s (deleted)", copy.path);
-    snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    struct disguise made = {.copy = copy_program()};
+    made.fd = open(made.copy.path, O_RDONLY | O_CLOEXEC);
+    assert_true(made.fd >= 0);
+    unlink(made.copy.path);
+    snprintf(made.members, sizeof made.members, "%s (deleted)", made.copy.path);
+    snprintf(made.parent, sizeof made.parent, "/proc/self/fd/%d", made.fd);
     if (script != NULL)
-        write_script(deleted, script);
-    struct program program = program_start_at(opened, "--cluster=3", *state, NULL);
+        write_script(made.members, script);
+    return made;
+}
+
+static void disguise_remove(const struct disguise *disguise)
+{
+    close(disguise->fd);
+    temporary_folder_remove(disguise->copy.folder);
+}
+
+static void check_start_fails(void **state, const char *script, const char *option,
+                              const char *words)
+{
+    struct disguise made = disguise(script);
+    struct program program = program_start_at(made.parent, "--cluster=3", *state, option, NULL);
     assert_int_equal(program_await_silence(&program), 1);
     assert_non_null(strstr(program.line, words));
     assert_int_equal(program_end(&program), 1);
-    close(fd);
-    temporary_folder_remove(copy.folder);
+    disguise_remove(&made);
 }
 
 static void test_members_that_cannot_start(void **state)
 {
-    check_start_fails(state, NULL, "cannot start: member 1 cannot be spawned: no such file");
-    check_start_fails(state, "exit 3", "cannot start: member 1 ended with status 3");
-    check_start_fails(state, "kill -9 $$", "cannot start: member 1 died of signal 9 (Killed)");
-    check_start_fails(state, "echo it has said why >&2; exit 1", "it has said why");
+    check_start_fails(state, NULL, NULL, "cannot start: member 1 cannot be spawned: no such file");
+    check_start_fails(state, "exit 3", NULL, "cannot start: member 1 ended with status 3");
+    check_start_fails(state, "kill -9 $$", NULL,
+                      "cannot start: member 1 died of signal 9 (Killed)");
+    check_start_fails(state, "echo it has said why >&2; exit 1", NULL, "it has said why");
+    check_start_fails(state, "exec sleep 1000", "--start-timeout=50",
+                      "cannot start: member 1 was not ready in time, and was killed");
 }
 
 /* The first one starts, the others do not: it does not stay behind. */
@@ -192,7 +212,7 @@ static void test_only_the_first_member_can_start(void **state)
     char script[4200], program[4096];
     program_path(program, sizeof program);
     snprintf(script, sizeof script, "[ $OFFLOOP_MEMBER = 1 ] || exit 3; exec '%s' \"$@\"", program);
-    check_start_fails(state, script, "ended with status 3");
+    check_start_fails(state, script, NULL, "ended with status 3");
 }
 
 static void test_the_port_is_taken(void **state)
@@ -262,6 +282,48 @@ static void test_a_restart_that_fails_changes_nothing(void **state)
     close(peer);
     program_stop(&program);
     temporary_folder_remove(copy.folder);
+}
+
+static void test_a_new_member_that_hangs_is_killed(void **state)
+{
+    struct copy copy = copy_program();
+    struct program program =
+        program_start_at(copy.path, "--cluster=2", *state, "--start-timeout=3000", NULL);
+    assert_true(program_await(&program, "listening"));
+    pid_t before = pid_in(peer_ask_once(program.port, "/healthz"));
+    write_script(copy.path, "exec sleep 1000");
+    signal_one(program.pid, SIGHUP);
+    assert_true(program_await(&program, "restart_failed"));
+    assert_non_null(strstr(program.line, "the new member 1 was not ready in time"));
+    assert_int_equal(kill(before, 0), 0);
+    install(&copy);
+    signal_one(program.pid, SIGHUP);
+    assert_true(program_await(&program, "restarted"));
+    program_stop(&program);
+    temporary_folder_remove(copy.folder);
+}
+
+/* The members that start may have been installed before whoever asks installed others. */
+static void test_a_hangup_during_the_start(void **state)
+{
+    char gate[100], script[4600], program[4096], folder[80];
+    temporary_folder(folder, sizeof folder);
+    program_path(program, sizeof program);
+    snprintf(gate, sizeof gate, "%s/gate", folder);
+    assert_int_equal(mkfifo(gate, 0600), 0);
+    snprintf(script, sizeof script, "[ -p '%s' ] && read line <'%s'; rm -f '%s'; exec '%s' \"$@\"",
+             gate, gate, gate, program);
+    struct disguise made = disguise(script);
+    struct program cluster = program_start_at(made.parent, "--cluster=2", *state, NULL);
+    FILE *opened = fopen(gate, "w"); /* when the script reads */
+    assert_non_null(opened);
+    signal_one(cluster.pid, SIGHUP);
+    fclose(opened);
+    assert_true(program_await(&cluster, "listening"));
+    assert_true(program_await(&cluster, "restarted"));
+    program_stop(&cluster);
+    disguise_remove(&made);
+    temporary_folder_remove(folder);
 }
 
 /* Another one is asked for, because what is installed works again, before the first has failed. */
@@ -358,6 +420,8 @@ int main(void)
         BOTH(test_a_hangup_replaces_every_member),
         BOTH(test_a_restart_that_fails_changes_nothing),
         BOTH(test_a_hangup_during_a_restart_that_fails),
+        BOTH(test_a_hangup_during_the_start),
+        cmocka_unit_test_prestate(test_a_new_member_that_hangs_is_killed, rr),
         BOTH(test_a_socket_that_was_passed),
         BOTH(test_the_parent_notifies_and_no_member_does),
     };
