@@ -1,6 +1,6 @@
 # offloop – see README.md. The targets worth knowing: `make help`.
 #
-# CC, CFLAGS, LDFLAGS and PKG_CONFIG are honoured; BUILD= moves the products; SANITIZER=address,undefined
+# CC, CFLAGS, LDFLAGS, PKG_CONFIG and V=1 are honoured; BUILD= moves the products; SANITIZER=address,undefined
 # or SANITIZER=thread builds (into a folder of its own) with the sanitizers on.
 
 SHELL      := /bin/bash
@@ -13,6 +13,11 @@ CFLAGS     ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 comma      := ,
 JOBS       := $(shell nproc 2>/dev/null || echo 2)
 BUILD      ?= build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
+
+# A line for each file that is made; V=1 shows the commands, -s nothing.
+ifeq ($(V)$(findstring s,$(firstword -$(MAKEFLAGS))),)
+quiet = @printf '  %-7s %s\n' $(1) $@;
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
@@ -51,25 +56,25 @@ PROGRAMS := $(BUILD)/offloop $(BUILD)/offloop-kernel $(BUILD)/offloop-probe
 all: $(PROGRAMS)
 
 $(BUILD)/offloop: $(BUILD)/server/main.o $(SERVER_OBJ) $(KERNEL_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
 
 $(BUILD)/offloop-kernel: $(BUILD)/kernel/main.o $(CLI_OBJ) $(KERNEL_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
 
 $(BUILD)/offloop-probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard loadtest/probe*.c))
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
 
 # The page is assembled into it (.incbin), which no compiler reports as a dependency.
 $(BUILD)/server/observe/dashboard.o: $(wildcard server/observe/dashboard/*)
 
 $(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp $(CFLAGS) \
+	$(call quiet,CC)$(CC) -O2 -g -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp $(CFLAGS) \
 	  $(if $(SANITIZER),-fsanitize=$(SANITIZER)) -w -c -o $@ $<
 
 $(BUILD)/%.o: %.c VERSION
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # ---------------------------------------------------------------- the two commands
 # Both install what is missing first, and then start make anew: what pkg-config says may have changed.
@@ -105,10 +110,10 @@ SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_t
 ALONE_TESTS  := $(filter tests/browser/%,$(SCRIPT_TESTS))
 
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
 
 $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
 
 .PHONY: run-tests coverage layers lint format
 run-tests: $(PROGRAMS) $$(filter-out $(WITHOUT),$(TESTS) $(PROBE_TESTS) $$(FAULT_TESTS)) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS)

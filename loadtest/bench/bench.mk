@@ -4,13 +4,13 @@
 BENCH_PROGRAMS := $(addprefix $(BUILD)/bench-,limit load meter plain)
 
 $(BENCH_PROGRAMS): $(BUILD)/bench-%: $(BUILD)/loadtest/bench/%.o
-	$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 $(BUILD)/bench-handover: $(BUILD)/loadtest/bench/handover.o $(SERVER_OBJ) $(KERNEL_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
 
 $(BUILD)/bench-requests: $(BUILD)/tests/bench/requests.o $(SERVER_OBJ) $(KERNEL_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
 
 .PHONY: bench bench-programs instructions
 bench:

@@ -14,7 +14,7 @@ FAULT_OBJECTS := $(patsubst $(BUILD)/%,$(BUILD)/tests/faults/object/%,$(SERVER_O
 
 $(BUILD)/tests/faults/object/%.o: $(BUILD)/%.o tests/faults/faults.mk
 	@mkdir -p $(@D)
-	$(OBJCOPY) $(foreach symbol,$(FAULT_SYMBOLS),--redefine-sym $(symbol)=fault_$(symbol)) $< $@
+	$(call quiet,OBJCOPY)$(OBJCOPY) $(foreach symbol,$(FAULT_SYMBOLS),--redefine-sym $(symbol)=fault_$(symbol)) $< $@
 
 $(FAULT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(FAULT_HELPERS) $(SUPPORT_OBJ) $(FAULT_OBJECTS) | $(BUILD)/offloop-kernel
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lcmocka -lm

@@ -38,11 +38,11 @@ $(FUZZ_BUILD)/object/tests/%.o: FUZZ_COUNTS :=
 
 $(FUZZ_BUILD)/object/llhttp/%.o: $(LLHTTP_SRC)/%.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp $(FUZZ_CFLAGS) $(FUZZ_COUNTS) -w -c -o $@ $<
+	$(call quiet,CC)$(FUZZ_CC) -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp $(FUZZ_CFLAGS) $(FUZZ_COUNTS) -w -c -o $@ $<
 
 $(FUZZ_BUILD)/object/%.o: %.c VERSION
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(filter-out -fsanitize=%,$(ALL_CFLAGS)) $(FUZZ_CFLAGS) $(FUZZ_COUNTS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(FUZZ_CC) $(filter-out -fsanitize=%,$(ALL_CFLAGS)) $(FUZZ_CFLAGS) $(FUZZ_COUNTS) -MMD -MP -c -o $@ $<
 
 # $(1): the target; $(2): the folder of the objects; $(3): llhttp's objects
 fuzz_objects = $(2)/tests/fuzz/$(1)_fuzz.o $(FUZZ_SOURCES_$(1):%.c=$(2)/%.o) \
@@ -50,17 +50,17 @@ fuzz_objects = $(2)/tests/fuzz/$(1)_fuzz.o $(FUZZ_SOURCES_$(1):%.c=$(2)/%.o) \
 
 define fuzz_rules
 $(FUZZ_BUILD)/$(1)_fuzz: $(call fuzz_objects,$(1),$(FUZZ_BUILD)/object,$(LLHTTP_OBJECTS:$(BUILD)/%=$(FUZZ_BUILD)/object/%))
-	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread -o $$@ $$^ $(FUZZ_LIBS_$(1))
+	$$(call quiet,LD)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread -o $$@ $$^ $(FUZZ_LIBS_$(1))
 
 $(BUILD)/tests/fuzz/$(1)_fuzz: $(call fuzz_objects,$(1),$(BUILD),$(LLHTTP_OBJECTS)) $(BUILD)/tests/fuzz/replay_main.o
-	$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $(FUZZ_LIBS_$(1))
+	$$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $(FUZZ_LIBS_$(1))
 endef
 $(foreach name,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(name))))
 
 # Turns transcripts into seeds.
 FUZZ_SEEDS := $(BUILD)/tests/fuzz/transcript_seeds
 $(FUZZ_SEEDS): $(FUZZ_SEEDS).o $(BUILD)/tests/support/transcript.o
-	$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 .PHONY: fuzz fuzz-targets
 fuzz-targets: $(FUZZ_TARGETS) $(FUZZ_SEEDS)

@@ -4,7 +4,7 @@ SOAK_SECONDS ?= 60
 STORM := $(BUILD)/tests/soak/storm
 
 $(STORM): $(STORM).o
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 .PHONY: soak
 soak: $(PROGRAMS) $(STORM)
