@@ -30,7 +30,7 @@ for (const colorScheme of ['light', 'dark']) {
     await quiet(page); /* a few rows are like many */
     await auditAndKeep(page, `page-${colorScheme}`);
 
-    const end = fetch(`${server.patient}/heavy?ms=2000&offload=none`);
+    const end = fetch(`${server.patient}/heavy?kernel=sleep&n=2000&offload=none`);
     await blocked(page);
     assert.deepEqual(await audit(page), [], 'during a freeze');
     await (await end).json();

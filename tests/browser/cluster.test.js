@@ -14,7 +14,7 @@ test('one member of a cluster freezes, the other goes on', async (t) => {
     const names = [...document.querySelectorAll('#strip .layer .name')].map(({ textContent }) => textContent);
     return names.length === 2 && names.every((name) => /^\d · loop$/.test(name));
   });
-  const end = fetch(`${server.patient}/heavy?ms=3000&offload=none`);
+  const end = fetch(`${server.patient}/heavy?kernel=sleep&n=3000&offload=none`);
   await blocked(page);
   const { members } = await events.until((batch) => batch.members.some(({ loop }) => loop.blocked) && batch);
   assert.equal(members.filter(({ loop }) => loop.blocked).length, 1);

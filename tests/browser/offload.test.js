@@ -12,6 +12,7 @@ const [WORK, LANE, OUTCOME] = [1, 3, 6];
 /** Fires `count` /heavy from the page. */
 async function fireHeavy(page, strategy, count, ms) {
   await page.selectOption('#strategy', strategy);
+  await page.selectOption('#kernel', 'sleep'); /* occupies a lane for just so long, and no processor */
   await page.fill('#size', String(ms));
   await page.fill('#count', String(count));
   await page.click('#fire-heavy');
@@ -46,7 +47,7 @@ test('six jobs fill the four threads of the pool, and two wait', async (t) => {
   await openTable(page, 'gantt');
   await openTable(page, 'depth');
   const began = events.batches.at(-1).t;
-  const answers = fire(server, '/heavy?ms=1500&offload=threadpool', 6);
+  const answers = fire(server, '/heavy?kernel=sleep&n=2500&offload=threadpool', 6);
   await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
   await page.waitForFunction(
     (expected) =>
@@ -92,7 +93,7 @@ test('a slow query waits behind heavy jobs in the same pool', async (t) => {
   await quiet(page);
   await openTable(page, 'gantt');
   await openTable(page, 'dots');
-  const answers = fire(server, '/heavy?ms=1500&offload=threadpool', 4);
+  const answers = fire(server, '/heavy?kernel=sleep&n=2500&offload=threadpool', 4);
   await untilBusy(page, ['pool 1', 'pool 2', 'pool 3', 'pool 4']);
   await page.selectOption('#via', 'sqlite');
   await page.click('#fire-slow');

@@ -14,7 +14,7 @@ for (const [width, height] of [
   test(`nothing moves when the verdict changes, ${width} pixels wide`, async (t) => {
     const { server, page } = await scene(t, [], { viewport: { width, height } });
     const before = await topOf(page);
-    const answer = fetch(`${server.patient}/heavy?ms=1500&offload=none`);
+    const answer = fetch(`${server.patient}/heavy?kernel=sleep&n=1000&offload=none`);
     await blocked(page);
     await page.waitForFunction(() => /\/heavy/.test(document.querySelector('#verdict-text').textContent));
     assert.equal(await topOf(page), before);

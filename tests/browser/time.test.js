@@ -46,7 +46,7 @@ test('pause stops the pictures, and they go on from now', async (t) => {
 test('scrubbing back shows the freeze of a moment ago', async (t) => {
   const { server, events, page } = await scene(t);
   await quiet(page);
-  await (await fetch(`${server.patient}/heavy?ms=1500&offload=none`)).json();
+  await (await fetch(`${server.patient}/heavy?kernel=sleep&n=1000&offload=none`)).json();
   const stall = await events.until((batch) => batch.stalls.find(({ by }) => by.includes('/heavy')));
   await blocked(page, false);
   await page.waitForFunction(() => document.querySelector('#verdict').dataset.level !== 'none');
