@@ -258,9 +258,11 @@ int app_show(struct app *app)
 void app_warm_up(struct app *app)
 {
     int rc = offload_warm_up(app->offload, app->context.strategy);
+    bool no_program = rc == UV_ENOENT || rc == UV_EACCES;
     if (rc != 0)
-        log_event(LOG_WARNING, "no_lanes", NULL, "offload=%s cannot run anything yet: %s",
-                  app->options.offload, uv_strerror(rc));
+        log_event(LOG_WARNING, "no_lanes", NULL, "offload=%s cannot run anything yet: %s%s%s",
+                  app->options.offload, no_program ? app->kernel_program : "",
+                  no_program ? ": " : "", uv_strerror(rc));
 }
 
 unsigned app_observer_port(const struct app *app)
