@@ -220,7 +220,8 @@ static void on_still_alive(uv_timer_t *timer)
     child_kill(timer->data, "closed its pipe");
 }
 
-/* Its pipe has ended: most likely it dies just now, and how is worth to be known. */
+/* Its pipe has ended, or was reset because it had not read all: most likely it dies just now, and
+ * how is worth to be known. */
 static void await_exit(struct kernel_child *child)
 {
     child->state = KERNEL_CHILD_ENDING;
@@ -233,7 +234,10 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     (void)buffer;
     if (length < 0) {
         uv_read_stop(stream);
-        await_exit(child);
+        if (length == UV_EOF || length == UV_ECONNRESET)
+            await_exit(child);
+        else
+            child_kill(child, "could not be read");
         return;
     }
     child->target_filled += (size_t)length;

@@ -252,26 +252,28 @@ static bool is_watched_port(unsigned port)
     return false;
 }
 
-/* The server's end of a connection, or its end of a pipe to a child process. */
-static bool is_servers(int fd)
+/* Is it the server's end of a connection (AF_INET), or of a pipe to a child process (AF_UNIX)? 0 if
+ * it is neither. */
+static sa_family_t servers_end(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     if (atomic_load(&armed) == FAULT_NONE)
-        return false;
+        return 0;
     int error = errno;
     bool is_socket = getsockname(fd, (struct sockaddr *)&address, &length) == 0;
     errno = error;
     if (!is_socket || address.ss_family != AF_INET)
-        return is_socket && address.ss_family == AF_UNIX;
-    return is_watched_port(ntohs(((struct sockaddr_in *)&address)->sin_port));
+        return is_socket && address.ss_family == AF_UNIX ? AF_UNIX : 0;
+    return is_watched_port(ntohs(((struct sockaddr_in *)&address)->sin_port)) ? AF_INET : 0;
 }
 
 ssize_t read(int fd, void *buffer, size_t size)
 {
-    if (is_servers(fd) && size > 0) {
+    sa_family_t end = servers_end(fd);
+    if (end != 0 && size > 0) {
         if (strikes(FAULT_READ))
-            return fail(ECONNRESET);
+            return fail(end == AF_UNIX ? EIO : ECONNRESET);
         if (strikes(FAULT_READ_SHORT))
             size = 1;
     }
@@ -280,7 +282,7 @@ ssize_t read(int fd, void *buffer, size_t size)
 
 ssize_t write(int fd, const void *bytes, size_t size)
 {
-    if (is_servers(fd)) {
+    if (servers_end(fd) != 0) {
         if (strikes(FAULT_WRITE))
             return fail(EPIPE);
         if (strikes(FAULT_WRITE_FULL))

@@ -27,7 +27,7 @@
                                     row(MAPPING, "memfd_create, ftruncate, mmap: ENOMEM")         \
                                         row(ACCEPT_FULL, "accept4: EMFILE")                       \
                                             row(ACCEPT_GONE, "accept4: ECONNABORTED")             \
-                                                row(READ, "read: ECONNRESET")                     \
+                                                row(READ, "read: ECONNRESET, EIO")                \
                                                     row(READ_SHORT, "read: a single byte")        \
                                                         row(WRITE, "write: EPIPE") row(           \
                                                             WRITE_SHORT, "write: a single byte")  \
