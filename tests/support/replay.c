@@ -19,13 +19,14 @@ struct replay {
     const struct transcript *transcript;
     struct delivery delivery;
     int fd;
-    size_t sent;      /* over all turns */
-    bool was_cut;     /* at the turn's mark */
-    bool ended;       /* the server has ended the connection */
-    int error;        /* errno, if it did so other than by an end of input */
-    struct bytes got; /* all that has come */
-    size_t matched;   /* of it */
-    uint64_t news;    /* when something came, in the loop's time (ms) */
+    uv_handle_t *server_end; /* valid as long as the server has a connection */
+    size_t sent;             /* over all turns */
+    bool was_cut;            /* at the turn's mark */
+    bool ended;              /* the server has ended the connection */
+    int error;               /* errno, if it did so other than by an end of input */
+    struct bytes got;        /* all that has come */
+    size_t matched;          /* of it */
+    uint64_t news;           /* when something came, in the loop's time (ms) */
 };
 
 /* ------------------------------------------------------------------ the server's side */
@@ -42,9 +43,12 @@ static void find_connection(uv_handle_t *handle, void *found)
 /* The server's end of the connection, or NULL when it has been closed. */
 static uv_handle_t *server_end(struct replay *replay)
 {
-    uv_handle_t *handle = NULL;
-    uv_walk(replay->server->http.loop, find_connection, &handle);
-    return handle;
+    if (replay->server->http.connection_handles == 0)
+        return NULL;
+    if (replay->server_end == NULL)
+        uv_walk(replay->server->http.loop, find_connection, &replay->server_end);
+    bool open = replay->server_end != NULL && !uv_is_closing(replay->server_end);
+    return open ? replay->server_end : NULL;
 }
 
 static size_t bytes_to_read(uv_handle_t *handle)
