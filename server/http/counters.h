@@ -5,12 +5,19 @@
 #include "server/http/counter.h"
 
 /* The list makes the struct, and the names wherever they are printed. */
-#define HTTP_COUNTERS(row)                                                                        \
-    row(connections_accepted) row(connections_closed) row(connections_refused) row(accept_errors) \
-        row(requests) row(answers_2xx) row(answers_4xx) row(answers_5xx) row(exchanges_abandoned) \
-            row(messages_refused) row(limits_target) row(limits_fields) row(limits_content)       \
-                row(timeouts_headers) row(timeouts_request) row(timeouts_keep_alive)              \
-                    row(timeouts_write) row(out_of_memory)
+/* clang-format off */
+#define HTTP_COUNTERS(row)                                                     \
+    row(connections_accepted) row(connections_closed) row(connections_refused) \
+    row(accept_errors)                                                         \
+    row(requests)                                                              \
+    row(answers_2xx) row(answers_4xx) row(answers_5xx)                         \
+    row(exchanges_abandoned)                                                   \
+    row(messages_refused)                                                      \
+    row(limits_target) row(limits_fields) row(limits_content)                  \
+    row(timeouts_headers) row(timeouts_request) row(timeouts_keep_alive)       \
+    row(timeouts_write)                                                        \
+    row(out_of_memory)
+/* clang-format on */
 
 struct http_counters {
 #define HTTP_COUNTER_MEMBER(name) struct counter name;

@@ -9,14 +9,26 @@
 
 /* The status codes that are sent, each with its reason phrase (RFC 9110, section 15; RFC 6585 for
  * 431). */
-#define HTTP_STATUSES(row)                                                                       \
-    row(200, "OK") row(204, "No Content") row(400, "Bad Request") row(404, "Not Found")          \
-        row(405, "Method Not Allowed") row(408, "Request Timeout") row(413, "Content Too Large") \
-            row(414, "URI Too Long") row(417, "Expectation Failed")                              \
-                row(421, "Misdirected Request") row(431, "Request Header Fields Too Large")      \
-                    row(500, "Internal Server Error") row(501, "Not Implemented")                \
-                        row(502, "Bad Gateway") row(503, "Service Unavailable")                  \
-                            row(504, "Gateway Timeout") row(505, "HTTP Version Not Supported")
+/* clang-format off */
+#define HTTP_STATUSES(row)                      \
+    row(200, "OK")                              \
+    row(204, "No Content")                      \
+    row(400, "Bad Request")                     \
+    row(404, "Not Found")                       \
+    row(405, "Method Not Allowed")              \
+    row(408, "Request Timeout")                 \
+    row(413, "Content Too Large")               \
+    row(414, "URI Too Long")                    \
+    row(417, "Expectation Failed")              \
+    row(421, "Misdirected Request")             \
+    row(431, "Request Header Fields Too Large") \
+    row(500, "Internal Server Error")           \
+    row(501, "Not Implemented")                 \
+    row(502, "Bad Gateway")                     \
+    row(503, "Service Unavailable")             \
+    row(504, "Gateway Timeout")                 \
+    row(505, "HTTP Version Not Supported")
+/* clang-format on */
 
 /* How a reader knows where the content ends (RFC 9112, section 6.3). */
 enum http_framing {

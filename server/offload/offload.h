@@ -76,9 +76,11 @@ struct offload_options {
 
 /* How the jobs of one strategy ended; and how many were shed, before they were jobs. Written on the
  * loop's thread. */
-#define OFFLOAD_COUNTERS(row)                                                                    \
-    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(lost) row(expired) \
-        row(dropped) row(shed)
+/* clang-format off */
+#define OFFLOAD_COUNTERS(row)                                                       \
+    row(submitted) row(succeeded) row(cancelled) row(refused) row(failed) row(lost) \
+    row(expired) row(dropped) row(shed)
+/* clang-format on */
 
 struct offload_counters {
 #define OFFLOAD_COUNTER_MEMBER(name) uint64_t name;

@@ -15,23 +15,27 @@
 #include <stdbool.h>
 
 /* kind, what fails and how. */
-#define FAULT_KINDS(row)                                                                          \
-    row(SERVER_MEMORY, "malloc, calloc, realloc of the server: NULL")                             \
-        row(UV_MEMORY, "malloc, calloc of libuv: NULL") row(JSON_MEMORY, "malloc of cJSON: NULL") \
-            row(SQLITE_MEMORY, "malloc, realloc of SQLite: NULL")                                 \
-                row(SQLITE_CALL, "open, exec, prepare, step of SQLite: an error")                 \
-                    row(QUEUE_WORK, "uv_queue_work: ENOMEM")                                      \
-                        row(THREAD, "uv_thread_create: EAGAIN") row(FORK, "fork: EAGAIN")         \
-                            row(SOCKET, "socket, setsockopt, socketpair: EMFILE")                 \
-                                row(LISTEN, "bind, listen: EADDRINUSE")                           \
-                                    row(MAPPING, "memfd_create, ftruncate, mmap: ENOMEM")         \
-                                        row(ACCEPT_FULL, "accept4: EMFILE")                       \
-                                            row(ACCEPT_GONE, "accept4: ECONNABORTED")             \
-                                                row(READ, "read: ECONNRESET, EIO")                \
-                                                    row(READ_SHORT, "read: a single byte")        \
-                                                        row(WRITE, "write: EPIPE") row(           \
-                                                            WRITE_SHORT, "write: a single byte")  \
-                                                            row(WRITE_FULL, "write: EAGAIN")
+/* clang-format off */
+#define FAULT_KINDS(row)                                              \
+    row(SERVER_MEMORY, "malloc, calloc, realloc of the server: NULL") \
+    row(UV_MEMORY, "malloc, calloc of libuv: NULL")                   \
+    row(JSON_MEMORY, "malloc of cJSON: NULL")                         \
+    row(SQLITE_MEMORY, "malloc, realloc of SQLite: NULL")             \
+    row(SQLITE_CALL, "open, exec, prepare, step of SQLite: an error") \
+    row(QUEUE_WORK, "uv_queue_work: ENOMEM")                          \
+    row(THREAD, "uv_thread_create: EAGAIN")                           \
+    row(FORK, "fork: EAGAIN")                                         \
+    row(SOCKET, "socket, setsockopt, socketpair: EMFILE")             \
+    row(LISTEN, "bind, listen: EADDRINUSE")                           \
+    row(MAPPING, "memfd_create, ftruncate, mmap: ENOMEM")             \
+    row(ACCEPT_FULL, "accept4: EMFILE")                               \
+    row(ACCEPT_GONE, "accept4: ECONNABORTED")                         \
+    row(READ, "read: ECONNRESET, EIO")                                \
+    row(READ_SHORT, "read: a single byte")                            \
+    row(WRITE, "write: EPIPE")                                        \
+    row(WRITE_SHORT, "write: a single byte")                          \
+    row(WRITE_FULL, "write: EAGAIN")
+/* clang-format on */
 
 enum fault_kind {
     FAULT_NONE,
