@@ -10,13 +10,14 @@ const SEEN_WITHIN_MS = 200;
 const UNMEASURED = process.env.SANITIZER ? 'a sanitizer slows the server down' : false;
 const ATTEMPTS = 3; /* other programs run on this machine as well */
 const FLOW_PER_SECOND = 15; /* who looks at pictures that change as often sees them move */
-const LONG_MS = 6000; /* long enough to look at it from all sides */
+const LONG_MS = 5000; /* long enough to look at it from all sides */
 const SCHEDULING_MS = 500; /* until a process that is told something has the CPU */
 const ROUNDED = 0.01; /* what the tables leave out, at most */
 
-/** Fires a /heavy that blocks the loop; resolves with its answer and when it came (ms, as in Date). */
-async function freeze(server, ms) {
-  const response = await fetch(`${server.patient}/heavy?ms=${ms}&offload=none`);
+/** Fires a /heavy that blocks the loop, by what it computes or by a sleep of just so long; resolves with its answer and
+ * when it came (ms, as in Date). */
+async function freeze(server, size) {
+  const response = await fetch(`${server.patient}/heavy?${size}&offload=none`);
   assert.equal(response.status, 200);
   const answer = await response.json();
   assert.equal(answer.strategy, 'none');
@@ -39,7 +40,7 @@ test('the page knows of a freeze within 200 ms', { skip: UNMEASURED }, async (t)
   const seen = [];
   for (let i = 0; i < ATTEMPTS && !(Math.min(...seen) <= SEEN_WITHIN_MS); i++) {
     const known = events.batches.length;
-    await freeze(server, 1000);
+    await freeze(server, 'ms=1000');
     await page.waitForFunction((n) => window.alarms.length > n, i);
     const stall = await events.until(
       (batch) => events.batches.indexOf(batch) >= known && batch.stalls.find(({ by }) => by.includes('/heavy')),
@@ -57,7 +58,7 @@ test('the pictures move on during a freeze, and the verdict names it', async (t)
   const { server, page } = await scene(t);
   await quiet(page);
   let over = false;
-  const end = freeze(server, LONG_MS).finally(() => (over = true));
+  const end = freeze(server, `kernel=sleep&n=${LONG_MS}`).finally(() => (over = true));
   await blocked(page);
 
   const clicks = Date.now();
