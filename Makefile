@@ -15,7 +15,7 @@ JOBS       := $(shell nproc 2>/dev/null || echo 2)
 BUILD      ?= build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
 # A line for each file that is made; V=1 shows the commands, -s nothing.
-ifeq ($(V)$(findstring s,$(firstword -$(MAKEFLAGS))),)
+ifeq ($(filter-out 0,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),)
 quiet = @printf '  %-7s %s\n' $(1) $@;
 endif
 
