@@ -34,6 +34,16 @@ static void add_options(cJSON *document, const struct options *options)
     }
 }
 
+/* Where it lies, and what led there. */
+static void add_database(cJSON *document, const struct options *options)
+{
+    if (options->database == NULL || options->database_origin == NULL)
+        return;
+    cJSON *database = cJSON_AddObjectToObject(document, "database");
+    cJSON_AddStringToObject(database, "path", options->database);
+    cJSON_AddStringToObject(database, "origin", options->database_origin);
+}
+
 static void add_named(cJSON *rows, const char *name, const char *help)
 {
     cJSON *row = cJSON_CreateObject();
@@ -95,6 +105,7 @@ char *config_json(const struct options *options, const char *patient, uint64_t e
     cJSON_AddNumberToObject(document, "cell_ms", RECORDING_CELL_MS);
     cJSON_AddNumberToObject(document, "blocked_after_ms", WATCHDOG_BLOCKED_MS);
     add_options(document, options);
+    add_database(document, options);
     add_works(document);
     add_kernels(document);
     add_routes(document);

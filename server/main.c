@@ -8,7 +8,9 @@
 #include "server/app.h"
 #include "server/cluster/cluster.h"
 #include "server/cluster/member.h"
+#include "server/log.h"
 #include "server/options.h"
+#include "server/slow_io/place.h"
 
 enum { EXIT_WRONG_USAGE = 2, EXIT_BY_SIGNAL = 128 };
 
@@ -39,9 +41,36 @@ static void prepare_process(const struct options *options)
     }
 }
 
+/* In a cluster the parent speaks for its members. */
+static void log_place(const struct place *place)
+{
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddStringToObject(fields, "path", place->path);
+    cJSON_AddStringToObject(fields, "origin", place->origin);
+    log_event(LOG_WARNING, "database_elsewhere", fields, "the database of /slow is %s (%s): %s",
+              place->path, place->origin, place->problem);
+}
+
+/* What was asked for must be usable; the parent has tried it for its members. */
+static int find_database(struct options *options, struct place *place)
+{
+    bool is_member = member_number() > 0, was_asked = options->database != NULL;
+    if (is_member && was_asked)
+        return 0;
+    int rc = place_find(place, options->database);
+    if (rc != 0)
+        log_event(LOG_ERROR, "start_failed", NULL, "cannot start: %s", place->problem);
+    else if (place->problem[0] != '\0' && !is_member)
+        log_place(place);
+    options->database = place->path;
+    options->database_origin = place->origin;
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
+    struct place place;
     char error[300];
     switch (options_parse(&options, argc, argv, error, sizeof error)) {
     case OPTIONS_HELP:
@@ -55,6 +84,8 @@ int main(int argc, char **argv)
         break;
     }
     prepare_process(&options);
+    if (find_database(&options, &place) != 0)
+        return EXIT_FAILURE;
     if (options.cluster > 0 && member_number() == 0)
         return cluster_run(&options, argv, exit_at_once);
     return app_run(&options, exit_at_once);

@@ -87,7 +87,8 @@ static const struct option_row rows[] = {
     {"offload-nice", 0, OPTION_NUMBER, AT(offload_nice), 0, 19, "19", NULL, "N",
      "how much threads that compute yield to the loop; 0 for not at all"},
     {"database", 0, OPTION_TEXT, AT(database), 0, 0, NULL, NULL, "FILE",
-     "SQLite database of /slow; made if it is not there (default: offloop.db in the cache folder)"},
+     "SQLite database of /slow; made if it is not there (default: offloop.db in the cache folder, "
+     "or where there is room)"},
     {"database-connections", 0, OPTION_NUMBER, AT(database_connections), 1, 1024, "4", NULL, "N",
      "queries that wait in the database at the same time"},
     {"max-header-size", 0, OPTION_NUMBER, AT(max_header_size), 1024, 16 << 20, "16384", NULL,

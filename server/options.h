@@ -34,7 +34,8 @@ struct options {
     unsigned job_timeout;
     const char *kernel_program; /* NULL: beside the server's own program */
     bool allow_crash;
-    const char *database; /* NULL: in the user's cache folder */
+    const char *database;        /* NULL: where place.h says; in memory if nobody asks it */
+    const char *database_origin; /* what led there; NULL: nobody has asked */
     unsigned database_connections;
 
     unsigned max_header_size;

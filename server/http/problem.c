@@ -25,7 +25,7 @@ char *http_problem_document(int status, const char *detail, size_t *length)
 void http_problem(struct http_exchange *exchange, int status, const char *fields,
                   const char *detail, ...)
 {
-    char sentence[400];
+    char sentence[1000];
     va_list arguments;
     va_start(arguments, detail);
     vsnprintf(sentence, sizeof sentence, detail, arguments);

@@ -102,6 +102,8 @@ void answer_failed_trip(struct http_exchange *exchange, enum trip_outcome outcom
         http_problem(exchange, 503, retry, "%s was not taken: %s", what, strerror(-error));
     else if (outcome == TRIP_CANCELLED)
         http_problem(exchange, 503, retry, "%s was cut short: the server is stopping", what);
+    else if (outcome == TRIP_FAILED && error == -EBUSY)
+        http_problem(exchange, 503, retry, "%s failed: %s", what, problem);
     else if (outcome == TRIP_LOST)
         http_problem(exchange, 502, plain, "%s was lost: %s", what, problem);
     else

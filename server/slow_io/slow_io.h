@@ -14,7 +14,7 @@ struct uv_loop_s;
 struct slow_io;
 struct source;
 
-enum { QUERY_NAME_BYTES = 64, QUERY_USERS = 1000, QUERY_PROBLEM_BYTES = 160 };
+enum { QUERY_NAME_BYTES = 64, QUERY_USERS = 1000, QUERY_PROBLEM_BYTES = 800 };
 
 /* "The user with this id, please; it takes so many milliseconds." The caller owns the memory and
  * keeps it until `done` was called. */
@@ -27,7 +27,8 @@ struct query {
 
     /* Valid in `done`. */
     enum trip_outcome outcome;
-    int error;                         /* a negative errno when refused; -ENOBUFS: a full queue */
+    int error; /* a negative errno when refused, -ENOBUFS: a full queue; when failed -EBUSY if
+                  somebody else is in the way, or 0 */
     char problem[QUERY_PROBLEM_BYTES]; /* what went wrong when failed */
     char name[QUERY_NAME_BYTES];       /* what was found; "" from a source that stores nothing */
     struct trip trip;
@@ -35,13 +36,13 @@ struct query {
 
     /* The sources'. */
     struct slow_io *slow_io;
-    struct query *next, *previous; /* in the list of all that are out */
-    struct query *next_waiting;    /* in the queue for a connection */
+    struct query *next, *previous;                 /* in the list of all that are out */
+    struct query *next_waiting, *previous_waiting; /* in the queue for a connection */
     void *source_data;
 };
 
 struct slow_io_options {
-    const char *database; /* a path; NULL: offloop.db in the user's cache folder */
+    const char *database; /* a path; NULL: in memory */
     unsigned connections; /* to the database, so many queries wait at the same time */
     unsigned max_queue;   /* queries that may wait for one of them */
     struct recording

@@ -29,7 +29,7 @@ struct sqlite_pool {
     uv_loop_t *loop;
     unsigned slot_count, waiting_count, max_waiting;
     struct slot *free;
-    struct query *first, **end; /* they wait for a slot; their source_data is NULL */
+    struct query *first, *last; /* they wait for a slot; their source_data is NULL */
     struct slot slots[];
 };
 
@@ -38,19 +38,26 @@ struct sqlite_pool {
 static void waiting_push(struct sqlite_pool *pool, struct query *query)
 {
     query->next_waiting = NULL;
-    *pool->end = query;
-    pool->end = &query->next_waiting;
+    query->previous_waiting = pool->last;
+    if (pool->last != NULL)
+        pool->last->next_waiting = query;
+    else
+        pool->first = query;
+    pool->last = query;
     pool->waiting_count++;
 }
 
 static void waiting_remove(struct sqlite_pool *pool, struct query *query)
 {
-    struct query **link = &pool->first;
-    while (*link != query)
-        link = &(*link)->next_waiting;
-    *link = query->next_waiting;
-    if (*link == NULL)
-        pool->end = link;
+    struct query *next = query->next_waiting, *previous = query->previous_waiting;
+    if (previous != NULL)
+        previous->next_waiting = next;
+    else
+        pool->first = next;
+    if (next != NULL)
+        next->previous_waiting = previous;
+    else
+        pool->last = previous;
     pool->waiting_count--;
 }
 
@@ -78,6 +85,8 @@ static void on_after_work(uv_work_t *work, int status)
     slot->next_free = pool->free;
     pool->free = slot;
     start_waiting(pool);
+    if (result == -EBUSY)
+        query->error = result;
     if (result == 0)
         query_deliver(query, TRIP_SUCCEEDED);
     else
@@ -153,7 +162,6 @@ static int sqlite_start(uv_loop_t *loop, const struct slow_io_options *options, 
     pool->loop = loop;
     pool->slot_count = count;
     pool->max_waiting = options->max_queue;
-    pool->end = &pool->first;
     for (unsigned i = 0; i < count; i++) {
         struct slot *slot = &pool->slots[i];
         slot->pool = pool;

@@ -6,12 +6,15 @@
  * time is home, those before it have left the queue. */
 #include "server/slow_io/slow_io.h"
 
+#include <errno.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -422,6 +425,75 @@ static void test_a_file_that_is_no_database(void **state)
     bench_close(bench);
 }
 
+/* Somebody else holds the database, for as long as the test likes. */
+static sqlite3 *lock_database(struct bench *bench)
+{
+    sqlite3 *other = NULL;
+    run_until(bench, submit(bench, 1, 0)); /* it is made */
+    assert_int_equal(sqlite3_open(bench->database, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    return other;
+}
+
+static void test_cancel_while_the_database_is_locked(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open("sqlite", 2, 10);
+    sqlite3 *other = lock_database(bench);
+    struct tracked *open = submit(bench, 1, 0), *closed = submit(bench, 2, 0);
+    while (open->query.trip.started_ns == 0 || closed->query.trip.started_ns == 0)
+        uv_run(&bench->loop, UV_RUN_NOWAIT);
+    slow_io_cancel(&open->query);
+    slow_io_cancel(&closed->query);
+    run_until_all_are_home(bench);
+    assert_int_equal(open->query.outcome, TRIP_CANCELLED);
+    assert_int_equal(closed->query.outcome, TRIP_CANCELLED);
+    sqlite3_close(other);
+    for (int i = 0; i < 2; i++)
+        run_until(bench, submit(bench, 3, 0));
+    assert_int_equal(bench->tracked[4].query.outcome, TRIP_SUCCEEDED);
+    bench_close(bench);
+}
+
+static void test_a_lock_that_stays_fails_the_query(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open("sqlite", 1, 10);
+    sqlite3 *other = lock_database(bench);
+    struct tracked *tracked = submit(bench, 1, 0);
+    run_until(bench, tracked);
+    assert_int_equal(tracked->query.outcome, TRIP_FAILED);
+    assert_int_equal(tracked->query.error, -EBUSY);
+    assert_non_null(strstr(tracked->query.problem, bench->database));
+    sqlite3_close(other);
+    bench_close(bench);
+}
+
+/* A crowd that leaves, the last ones first. If each had to be looked for from the front, that would
+ * be 20 thousand million steps: minutes of this thread's time. */
+static void test_many_that_wait_are_cancelled_from_behind(void **state)
+{
+    enum { CROWD = 200000, LIMIT_SECONDS = 10 };
+    (void)state;
+    struct bench *bench = bench_open("sqlite", 1, CROWD);
+    struct tracked *crowd = calloc(CROWD, sizeof *crowd), *running = submit(bench, 1, FOR_EVER_MS);
+    assert_non_null(crowd);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = (struct tracked){.bench = bench, .query = {.id = 1, .done = on_done}};
+        slow_io_submit(bench->slow_io, bench->source, &crowd[i].query);
+    }
+    clock_t before = clock();
+    for (size_t i = CROWD; i-- > 0;) {
+        slow_io_cancel(&crowd[i].query);
+        assert_int_equal(crowd[i].query.outcome, TRIP_CANCELLED);
+    }
+    assert_true((clock() - before) / CLOCKS_PER_SEC < LIMIT_SECONDS);
+    slow_io_cancel(&running->query);
+    run_until(bench, submit(bench, 2, 0));
+    bench_close(bench);
+    free(crowd);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 static void test_table(void **state)
@@ -466,6 +538,9 @@ static int run_database(void)
         cmocka_unit_test(test_waits_for_a_connection_in_order),
         cmocka_unit_test(test_cancel_while_waiting_for_a_connection),
         cmocka_unit_test(test_cancel_while_queued_in_the_pool),
+        cmocka_unit_test(test_cancel_while_the_database_is_locked),
+        cmocka_unit_test(test_a_lock_that_stays_fails_the_query),
+        cmocka_unit_test(test_many_that_wait_are_cancelled_from_behind),
         cmocka_unit_test(test_a_full_queue_refuses_the_surplus),
         cmocka_unit_test(test_a_database_that_cannot_be_opened),
         cmocka_unit_test(test_a_file_that_is_no_database),
