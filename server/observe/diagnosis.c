@@ -20,6 +20,16 @@ static double ms(uint64_t ns)
 
 /* ------------------------------------------------------------------ what is kept */
 
+static void keep_answers(struct diagnosis_past *past, const struct recording *recording)
+{
+    for (size_t i = 0; i < RECORDING_ROUTES; i++) {
+        const struct counter *answers = recording->routes[i].answers;
+        past->errors[i] += counter_get(&answers[5]);
+        for (size_t digit = 0; digit < 6; digit++)
+            past->answers[i] += counter_get(&answers[digit]);
+    }
+}
+
 static void keep_totals(struct diagnosis *diagnosis, const struct survey *survey)
 {
     struct diagnosis_past *past = &diagnosis->past[diagnosis->looks++ % DIAGNOSIS_LOOKS];
@@ -28,6 +38,7 @@ static void keep_totals(struct diagnosis *diagnosis, const struct survey *survey
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         const struct survey_member *member = &survey->members[i];
         past->requests += member->requests;
+        keep_answers(past, member->recording);
         for (size_t j = 0; j < RECORDING_WORKS; j++) {
             past->refused[j] += member->works[j].outcomes[TRIP_REFUSED];
             past->lost[j] += member->works[j].outcomes[TRIP_LOST];
@@ -41,6 +52,11 @@ static void keep_stalls(struct diagnosis *diagnosis, const struct survey *survey
         if (survey->records[i].record.kind == TRACE_STALL)
             diagnosis->stalls[diagnosis->stall_count++ % DIAGNOSIS_STALLS] = survey->records[i];
     }
+}
+
+static const struct diagnosis_past *newest(const struct diagnosis *diagnosis)
+{
+    return &diagnosis->past[(diagnosis->looks - 1) % DIAGNOSIS_LOOKS];
 }
 
 static const struct diagnosis_past *oldest(const struct diagnosis *diagnosis)
@@ -191,6 +207,27 @@ static struct verdict_work measure_work(const struct survey *survey,
     return found;
 }
 
+/* ------------------------------------------------------------------ the answers */
+
+static const char *route_name(const struct names *names, size_t route)
+{
+    return route < names_route_count(names) ? names->routes[route] : "other paths";
+}
+
+static void measure_answers(const struct diagnosis *diagnosis, const struct names *names,
+                            struct verdict_measurements *found)
+{
+    const struct diagnosis_past *now = newest(diagnosis), *past = oldest(diagnosis);
+    for (size_t i = 0; i < RECORDING_ROUTES; i++) {
+        uint64_t errors = now->errors[i] - past->errors[i];
+        if (errors <= found->failing_errors)
+            continue;
+        found->failing_route = route_name(names, i);
+        found->failing_errors = errors;
+        found->failing_answers = now->answers[i] - past->answers[i];
+    }
+}
+
 /* ------------------------------------------------------------------ the verdict */
 
 /* Words are about "the last 5 s", although 50 looks take 4.9. */
@@ -223,5 +260,6 @@ void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
     if (window_ns > 0)
         found.requests_per_second = (double)(requests - past->requests) * 1e9 / (double)window_ns;
     measure_loop(diagnosis, survey, past, &found);
+    measure_answers(diagnosis, survey->names, &found);
     verdict_of(&found, verdict);
 }

@@ -12,6 +12,7 @@ enum { DIAGNOSIS_LOOKS = SURVEY_LOOKS_JUDGED, DIAGNOSIS_STALLS = 128, DIAGNOSIS_
 struct diagnosis_past {
     uint64_t at_ns, requests;
     uint64_t refused[RECORDING_WORKS], lost[RECORDING_WORKS];
+    uint64_t answers[RECORDING_ROUTES], errors[RECORDING_ROUTES]; /* of them, those of status 5xx */
 };
 
 struct diagnosis {

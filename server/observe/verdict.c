@@ -3,6 +3,7 @@
  * write the two, give it a row, and a test in verdict_test.c. */
 #include "server/observe/verdict.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -267,6 +268,21 @@ static void say_queue_long(const struct verdict_measurements *measured, struct v
     advise_on_lanes(measured, work, verdict);
 }
 
+static bool is_failing(const struct verdict_measurements *measured)
+{
+    return measured->failing_route != NULL && measured->failing_errors > 0;
+}
+
+static void say_failing(const struct verdict_measurements *measured, struct verdict *verdict)
+{
+    SAY(verdict->title, "Answers of %.60s are errors", measured->failing_route);
+    SAY(verdict->text, "%" PRIu64 " of the last %s of %.60s %s (status 5xx), within %s.",
+        measured->failing_errors, phrase_count(measured->failing_answers, "answer", "answers").text,
+        measured->failing_route, measured->failing_errors == 1 ? "was an error" : "were errors",
+        phrase_ms(measured->window_ms).text);
+    SAY(verdict->advice, "Each of these answers says what was wrong: read one, with curl.");
+}
+
 /* ------------------------------------------------------------------ worth knowing */
 
 static bool is_sliced(const struct verdict_measurements *measured)
@@ -394,6 +410,7 @@ static const struct rule {
     {VERDICT_WARNING, "queue-full", is_work_refused, say_work_refused},
     {VERDICT_WARNING, "pool-shared", is_pool_shared, say_pool_shared},
     {VERDICT_WARNING, "queue-long", is_queue_long, say_queue_long},
+    {VERDICT_WARNING, "answers-fail", is_failing, say_failing},
     {VERDICT_NOTICE, "sliced", is_sliced, say_sliced},
     {VERDICT_NOTICE, "more-jobs-than-cores", is_oversubscribed, say_oversubscribed},
     {VERDICT_NOTICE, "timers-late", is_late, say_late},

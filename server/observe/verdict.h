@@ -42,8 +42,11 @@ struct verdict_measurements {
     double requests_per_second;
     const struct verdict_work *works;
     size_t works_count;
-    unsigned heavy_running; /* threads and processes that compute now */
-    unsigned cores;         /* that this server may use; 0: not known */
+    const char
+        *failing_route; /* with the most answers of status 5xx within the window; NULL: none */
+    uint64_t failing_errors, failing_answers; /* these, and all of this route */
+    unsigned heavy_running;                   /* threads and processes that compute now */
+    unsigned cores;                           /* that this server may use; 0: not known */
 
     unsigned members;         /* processes that share the port; 0 and 1: no cluster */
     unsigned members_blocked; /* of them, now, and noticeably */

@@ -26,8 +26,11 @@ static int make_document(void **state)
     char *arguments[] = {(char[]){"offloop"}, (char[]){"--port=1234"}, (char[]){"--allow-crash"},
                          NULL};
     unsetenv("PORT");
+    memset(&document, 0, sizeof document);
     assert_int_equal(options_parse(&document.options, 3, arguments, error, sizeof error),
                      OPTIONS_RUN);
+    document.options.database = "/tmp/offloop-7/offloop.db";
+    document.options.database_origin = "TMPDIR";
     char *text =
         config_json(&document.options, "http://127.0.0.1:1234", trip_clock_ns() - 5000000000u);
     assert_non_null(text);
@@ -90,6 +93,14 @@ static void test_the_options(void **state)
     assert_int_equal(cJSON_GetArraySize(rows), i);
 }
 
+static void test_the_database(void **state)
+{
+    const struct document *document = *state;
+    const cJSON *database = in(document->root, "database");
+    assert_string_equal(text_in(database, "path"), "/tmp/offloop-7/offloop.db");
+    assert_string_equal(text_in(database, "origin"), "TMPDIR");
+}
+
 static void test_where_work_can_be(void **state)
 {
     const struct document *document = *state;
@@ -144,9 +155,9 @@ static void test_the_routes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_it_is),        cmocka_unit_test(test_the_options),
-        cmocka_unit_test(test_where_work_can_be), cmocka_unit_test(test_the_kernels),
-        cmocka_unit_test(test_the_routes),
+        cmocka_unit_test(test_what_it_is),   cmocka_unit_test(test_the_options),
+        cmocka_unit_test(test_the_database), cmocka_unit_test(test_where_work_can_be),
+        cmocka_unit_test(test_the_kernels),  cmocka_unit_test(test_the_routes),
     };
     return cmocka_run_group_tests_name("config", tests, make_document, free_document);
 }

@@ -208,6 +208,29 @@ static void test_the_member_that_is_blocked_for_longest(void **state)
     close_ward(ward);
 }
 
+/* Of all members together, the route that fails most; and only as long as it does. */
+static void test_answers_that_are_errors(void **state)
+{
+    struct ward *ward = open_ward(4);
+    struct recording *members = ward->recordings.table;
+    (void)state;
+    counter_add(&members[0].routes[0].answers[2], 50);
+    counter_add(&members[0].routes[0].answers[5], 1);
+    counter_add(&members[0].routes[1].answers[5], 2);
+    counter_add(&members[1].routes[1].answers[5], 3);
+    counter_add(&members[1].routes[1].answers[4], 1);
+    look(ward);
+    assert_rule(ward, "answers-fail");
+    assert_says(ward, "5 of the last 6 answers of /heavy were errors");
+    counter_add(&members[1].routes[RECORDING_ROUTES - 1].answers[5], 9);
+    look(ward);
+    assert_says(ward, "9 of the last 9 answers of other paths were errors");
+    for (int i = 0; i < DIAGNOSIS_LOOKS; i++)
+        look(ward);
+    assert_rule(ward, "idle");
+    close_ward(ward);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_who_held_the_loop_is_not_blamed_for_what_holds_it),
         cmocka_unit_test(test_who_holds_the_loop_for_a_moment_is_not_blamed_for_a_stall),
         cmocka_unit_test(test_the_member_that_is_blocked_for_longest),
+        cmocka_unit_test(test_answers_that_are_errors),
     };
     return cmocka_run_group_tests_name("diagnosis", tests, NULL, NULL);
 }

@@ -435,14 +435,34 @@ static sqlite3 *lock_database(struct bench *bench)
     return other;
 }
 
+static void do_nothing(uv_work_t *work)
+{
+    (void)work;
+}
+
+static void on_nothing_done(uv_work_t *work, int status)
+{
+    (void)status;
+    *(bool *)work->data = true;
+}
+
+/* What was given to the pool before this has a thread. */
+static void await_the_pool(struct bench *bench)
+{
+    bool done = false;
+    uv_work_t work = {.data = &done};
+    assert_int_equal(uv_queue_work(&bench->loop, &work, do_nothing, on_nothing_done), 0);
+    while (!done)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+}
+
 static void test_cancel_while_the_database_is_locked(void **state)
 {
     (void)state;
     struct bench *bench = bench_open("sqlite", 2, 10);
     sqlite3 *other = lock_database(bench);
     struct tracked *open = submit(bench, 1, 0), *closed = submit(bench, 2, 0);
-    while (open->query.trip.started_ns == 0 || closed->query.trip.started_ns == 0)
-        uv_run(&bench->loop, UV_RUN_NOWAIT);
+    await_the_pool(bench);
     slow_io_cancel(&open->query);
     slow_io_cancel(&closed->query);
     run_until_all_are_home(bench);

@@ -277,6 +277,25 @@ static void test_the_queue_is_full(void **state)
                  "shorter jobs help; a larger --max-queue only makes the wait longer.");
 }
 
+/* A server that fails at once is not calm, however idle its loop is. */
+static void test_answers_are_errors(void **state)
+{
+    (void)state;
+    struct verdict verdict = verdict_on((struct verdict_measurements){.requests_per_second = 5,
+                                                                      .failing_route = "/slow",
+                                                                      .failing_errors = 12,
+                                                                      .failing_answers = 13});
+    assert_rule(&verdict, VERDICT_WARNING, "answers-fail");
+    assert_words(&verdict, "Answers of /slow are errors",
+                 "12 of the last 13 answers of /slow were errors (status 5xx), within 5 s.",
+                 "Each of these answers says what was wrong: read one, with curl.");
+    verdict = verdict_on((struct verdict_measurements){
+        .failing_route = "other paths", .failing_errors = 1, .failing_answers = 1});
+    assert_words(&verdict, "Answers of other paths are errors",
+                 "1 of the last 1 answer of other paths was an error (status 5xx), within 5 s.",
+                 "Each of these answers says what was wrong: read one, with curl.");
+}
+
 static void test_jobs_hold_the_pool_that_queries_need(void **state)
 {
     (void)state;
@@ -471,6 +490,9 @@ static void test_the_worst_is_told_first(void **state)
     assert_speaks(&measured, "more-jobs-than-cores");
     works[SLICED].running = 1;
     assert_speaks(&measured, "sliced");
+    measured.failing_route = "/slow";
+    measured.failing_errors = measured.failing_answers = 2;
+    assert_speaks(&measured, "answers-fail");
     works[WORKER].waiting = 3;
     works[WORKER].oldest_wait_ms = 2000;
     assert_speaks(&measured, "queue-long");
@@ -532,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_a_child_was_lost),
         cmocka_unit_test(test_a_member_was_lost),
         cmocka_unit_test(test_the_queue_is_full),
+        cmocka_unit_test(test_answers_are_errors),
         cmocka_unit_test(test_jobs_hold_the_pool_that_queries_need),
         cmocka_unit_test(test_a_source_outside_the_pool_shares_nothing),
         cmocka_unit_test(test_a_queue_is_long),
