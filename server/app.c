@@ -16,6 +16,7 @@
 #include "server/http/server.h"
 #include "server/log.h"
 #include "server/observation.h"
+#include "server/program.h"
 #include "server/routes/routes.h"
 #include "server/systemd.h"
 
@@ -97,12 +98,11 @@ static struct http_limits limits_from(const struct options *options)
 
 static void find_kernel_program(struct app *app)
 {
-    char path[PATH_MAX] = "";
-    size_t length = sizeof path;
-    if (app->options.kernel_program == NULL && uv_exepath(path, &length) == 0)
-        *(strrchr(path, '/') + 1) = '\0';
-    snprintf(app->kernel_program, sizeof app->kernel_program, "%.*s%s", PATH_MAX - 32, path,
-             app->options.kernel_program != NULL ? app->options.kernel_program : "offloop-kernel");
+    const char *given = app->options.kernel_program;
+    if (given != NULL)
+        snprintf(app->kernel_program, sizeof app->kernel_program, "%s", given);
+    else
+        program_beside("offloop-kernel", app->kernel_program, sizeof app->kernel_program);
 }
 
 static int make_slow_io(struct app *app, uv_loop_t *loop)

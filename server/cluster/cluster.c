@@ -10,8 +10,9 @@
  * connections that were dealt to it, and it comes too if this process is killed. In the end that
  * waits until all connections are dealt that the kernel had let in; its time runs meanwhile.
  *
- * The path of the program is asked for once, at the beginning: SIGHUP starts what is installed
- * there by then. A restart in which the first new member fails leaves the old ones as they are. */
+ * The path by which the program was started is asked for once, at the beginning, and followed anew
+ * for each member: SIGHUP starts what is installed there by then. A restart in which the first new
+ * member fails leaves the old ones as they are. */
 #include "server/cluster/cluster.h"
 
 #include <limits.h>
@@ -29,6 +30,7 @@
 #include "server/http/listener.h"
 #include "server/log.h"
 #include "server/observation.h"
+#include "server/program.h"
 #include "server/systemd.h"
 
 enum { DRAIN_MARGIN_MS = 2000, SIGNALS = 3 };
@@ -413,10 +415,9 @@ int cluster_run(const struct options *options, char **arguments,
                 void (*on_second_signal)(int signal))
 {
     struct cluster *cluster = calloc(1, sizeof *cluster);
-    size_t length = sizeof cluster->program;
     int rc = cluster == NULL ? UV_ENOMEM : uv_loop_init(&cluster->loop);
     if (rc == 0)
-        rc = uv_exepath(cluster->program, &length);
+        rc = program_started_by(cluster->program, sizeof cluster->program);
     if (rc == 0)
         rc = observation_prepare(&cluster->observation, options);
     if (rc != 0) {
