@@ -1,6 +1,7 @@
 /* observation.c – see observation.h. */
 #include "server/observation.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,36 @@ static bool is_wanted(const struct options *options)
     return options->observer != OBSERVER_OFF || options->shed_lag > 0;
 }
 
+/* A parent with the same layout may mean other rows, if it has other strategies. */
+static int map_lent(struct recordings *recordings, const struct names *names, unsigned count)
+{
+    int rc = recordings_map(recordings, MEMBER_RECORDINGS_FD, count);
+    if (rc != 0 || recordings_names(recordings) == names_fingerprint(names))
+        return rc;
+    recordings_close(recordings);
+    return -EPROTO;
+}
+
+static void log_unrecorded(const struct recordings *recordings)
+{
+    const char *version = recordings->version[0] != '\0' ? recordings->version : "unknown";
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddNumberToObject(fields, "member", member_number());
+    cJSON_AddStringToObject(fields, "version", OFFLOOP_VERSION);
+    cJSON_AddStringToObject(fields, "parent_version", version);
+    log_event(LOG_WARNING, "unrecorded", fields,
+              "member %u (version %s) records otherwise than its cluster's observer (version %s) "
+              "reads: it serves, and is not shown",
+              member_number(), OFFLOOP_VERSION, version);
+}
+
+/* Nobody shows it, but this server's own eyes need it: the watchdog, and who sheds load. */
+static int keep_to_itself(struct observation *observation)
+{
+    log_unrecorded(&observation->recordings);
+    return recordings_init(&observation->recordings, 1);
+}
+
 /* A member of a cluster was lent one. */
 static int find_own(struct observation *observation, const struct options *options)
 {
@@ -73,8 +104,12 @@ static int find_own(struct observation *observation, const struct options *optio
     unsigned index = lent ? member_recording() : 0, count = lent ? 2 * options->cluster : 1;
     if (index >= count)
         return UV_EINVAL;
-    int rc = lent ? recordings_map(&observation->recordings, MEMBER_RECORDINGS_FD, count)
+    int rc = lent ? map_lent(&observation->recordings, &observation->names, count)
                   : recordings_init(&observation->recordings, count);
+    if (rc == -EPROTO) {
+        index = 0;
+        rc = keep_to_itself(observation);
+    }
     observation->own = rc == 0 ? &observation->recordings.table[index] : NULL;
     return rc;
 }
@@ -101,12 +136,12 @@ int observation_record(struct observation *observation, uv_loop_t *loop,
     *observation = (struct observation){.recordings.fd = -1};
     if (!is_wanted(options))
         return 0;
+    observation->names = names_for(options);
     int rc = find_own(observation, options);
     if (rc != 0)
         return rc;
     uint64_t epoch_ns = counter_get(&observation->recordings.table[0].epoch_ns);
     observation->epoch_ns = epoch_ns != 0 ? epoch_ns : trip_clock_ns();
-    observation->names = names_for(options);
     name_self(observation);
     observation->stalls = (struct stalls){.names = &observation->names, .who = observation->who};
     recording_begin(observation->own, observation->epoch_ns, first_id(observation, options));
@@ -152,9 +187,27 @@ int observation_prepare(struct observation *observation, const struct options *o
     observation->names = names_for(options);
     observation->epoch_ns = trip_clock_ns();
     int rc = recordings_init(&observation->recordings, 2 * options->cluster);
-    if (rc == 0)
-        counter_set(&observation->recordings.table[0].epoch_ns, observation->epoch_ns);
-    return rc;
+    if (rc != 0)
+        return rc;
+    recordings_set_names(&observation->recordings, names_fingerprint(&observation->names));
+    counter_set(&observation->recordings.table[0].epoch_ns, observation->epoch_ns);
+    return 0;
+}
+
+void observation_meet(struct observation *observation, unsigned index, unsigned number, int pid)
+{
+    if (observation->recordings.table == NULL)
+        return;
+    struct recording *recording = &observation->recordings.table[index];
+    if (counter_get(&recording->pid) == (uint64_t)pid)
+        return;
+    recording_begin_foreign(recording, pid);
+    if (!observation->told_foreign)
+        log_event(LOG_WARNING, "members_unrecorded", NULL,
+                  "member %u does not record as this version (%s) does, and others may not either: "
+                  "the observer knows that they live, and no more, until the cluster is restarted",
+                  number, OFFLOOP_VERSION);
+    observation->told_foreign = true;
 }
 
 void observation_forget(struct observation *observation, unsigned index)

@@ -23,13 +23,16 @@ struct observation {
     struct stalls stalls;
     char who[32];
 
+    bool told_foreign; /* of a cluster's parent: it has said that a member is not recorded */
+
     /* Of who shows it. */
     struct observer *observer; /* NULL: nobody does */
     char *config, patient[96];
 };
 
 /* Begins to record this server, unless that is switched off; in memory of its own or, in a cluster,
- * in that of the parent. Returns 0 or a negative UV_E… code; then nothing is left of it. */
+ * in that of the parent. If that is of a version with another layout, in memory of its own, which
+ * nobody shows, and it logs so. Returns 0 or a negative UV_E… code; then nothing is left of it. */
 int observation_record(struct observation *observation, uv_loop_t *loop,
                        const struct options *options);
 
@@ -45,6 +48,10 @@ void observation_end(struct observation *observation);
 
 /* Makes the memory for a cluster, for its parent. Returns 0 or a negative UV_E… code. */
 int observation_prepare(struct observation *observation, const struct options *options);
+
+/* Member `number`, which was lent recording `index`, is ready. If it does not write there, because
+ * it is of a version with another layout, the recording says so, and the log for the first one. */
+void observation_meet(struct observation *observation, unsigned index, unsigned number, int pid);
 
 /* A member that wrote into recording `index` has ended, however it did. */
 void observation_forget(struct observation *observation, unsigned index);

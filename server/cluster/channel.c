@@ -62,7 +62,7 @@ int channel_hear(int channel, enum channel_word *word, int *descriptor)
     struct msghdr message = {.msg_iov = &bytes,
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
+                             .msg_controllen = CMSG_LEN(sizeof(int))}; /* for one, not two */
     ssize_t length;
     do
         length = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);

@@ -113,9 +113,12 @@ static void take_end(struct child *child)
 static void hear_all(struct child *child)
 {
     enum channel_word word;
-    int nothing, rc = 1;
-    while (!child->silent && (rc = channel_hear(child->channel_fd, &word, &nothing)) > 0)
+    int descriptor, rc = 1;
+    while (!child->silent && (rc = channel_hear(child->channel_fd, &word, &descriptor)) > 0) {
+        if (descriptor >= 0) /* no member of this version sends one */
+            close(descriptor);
         take_word(child, word);
+    }
     if (rc < 0)
         take_end(child);
 }

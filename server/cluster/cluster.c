@@ -282,6 +282,7 @@ static void on_ready(struct child *child)
 {
     struct slot *slot = child->owner;
     struct cluster *cluster = slot->cluster;
+    observation_meet(&cluster->observation, child->recording, slot->number, child->process.pid);
     if (cluster->phase == STARTING)
         go_on_starting(cluster);
     else if (cluster->phase == SERVING && child == slot->successor)

@@ -71,6 +71,8 @@ static void on_channel(uv_poll_t *poll, int status, int events)
         member->told = member->told || word == CHANNEL_DRAIN;
         if (word == CHANNEL_CONNECTION)
             take(member, fd);
+        else if (fd >= 0) /* a word of another version */
+            close(fd);
     }
     if (rc < 0)
         on_end(member);

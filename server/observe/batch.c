@@ -77,7 +77,7 @@ static void add_blocked(cJSON *loop, const struct survey *survey,
     add_time(blocked, "since", survey, survey->now_ns - member->blocked_ns);
     cJSON_AddStringToObject(blocked, "by", by);
     add_text_or_null(blocked, "strategy",
-                     member->has_culprit ? survey->names->works[member->culprit.subject.work]
+                     member->has_culprit ? names_work(survey->names, member->culprit.subject.work)
                                          : NULL);
 }
 
@@ -215,6 +215,7 @@ static cJSON *describe_member(const struct survey *survey, struct survey_member 
     add_count(object, "member", member->number);
     add_count(object, "pid", (uint64_t)member->pid);
     cJSON_AddBoolToObject(object, "alive", member->alive);
+    cJSON_AddBoolToObject(object, "recorded", member->recorded);
     add_loop(object, survey, member);
     add_requests(object, member);
     add_routes(object, survey, member);
@@ -234,7 +235,7 @@ static cJSON *describe_subject(const struct survey *survey, const struct survey_
     cJSON *object = cJSON_CreateObject();
     add_count(object, "id", record->id);
     add_count(object, "member", entry->member);
-    cJSON_AddStringToObject(object, "work", survey->names->works[record->work]);
+    cJSON_AddStringToObject(object, "work", names_work(survey->names, record->work));
     add_text_or_null(object, "kernel", names_kernel(survey->names, record->kernel));
     add_count(object, "size", record->size);
     return object;

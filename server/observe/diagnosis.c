@@ -148,7 +148,7 @@ static void blame(struct diagnosis *diagnosis, const struct survey *survey,
         return;
     names_subject(survey->names, &member->culprit.subject, diagnosis->by, sizeof diagnosis->by);
     found->culprit = diagnosis->by;
-    found->culprit_strategy = survey->names->works[member->culprit.subject.work];
+    found->culprit_strategy = names_work(survey->names, member->culprit.subject.work);
 }
 
 static void measure_loop(struct diagnosis *diagnosis, const struct survey *survey,
@@ -164,6 +164,8 @@ static void measure_loop(struct diagnosis *diagnosis, const struct survey *surve
     blame(diagnosis, survey, member, found);
     for (unsigned i = 0; i < survey->recordings->count; i++)
         found->members_blocked += is_blocked(&survey->members[i]);
+    for (unsigned i = 0; i < survey->recordings->count; i++)
+        found->members_unrecorded += survey->members[i].pid != 0 && !survey->members[i].recorded;
 }
 
 /* ------------------------------------------------------------------ the works */

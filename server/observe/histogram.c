@@ -178,6 +178,8 @@ static uint64_t within_bucket(const struct histogram_snapshot *snapshot, unsigne
     uint64_t low_ns = histogram_bucket_low(bucket), high_ns = histogram_bucket_high(bucket);
     if (high_ns > snapshot->max_ns)
         high_ns = snapshot->max_ns;
+    if (share <= 0 || high_ns <= low_ns)
+        return low_ns;
     return share >= 1 ? high_ns : low_ns + (uint64_t)((double)(high_ns - low_ns) * share);
 }
 

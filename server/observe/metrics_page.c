@@ -37,6 +37,11 @@ static struct member_label label_of(const struct survey_member *member)
     FOR_EACH_MEMBER(page, member)      \
     if (member->pid != 0)
 
+/* And write into their recording. */
+#define FOR_EACH_RECORDED(page, member) \
+    FOR_EACH_PROCESS(page, member)      \
+    if (member->recorded)
+
 static double seconds(uint64_t ns)
 {
     return (double)ns / 1e9;
@@ -101,7 +106,7 @@ VALUE(threads, (double)member->process.threads)
 VALUE(connections, (double)member->connections)
 VALUE(alive, member->pid != 0 && member->alive ? 1.0 : 0.0)
 
-static const struct member_family process_families[] = {
+static const struct member_family present_families[] = {
     {"nodejs_eventloop_lag_seconds", EXPOSITION_GAUGE, "seconds", "How late the event loop is now.",
      lag_now},
     {"nodejs_eventloop_lag_p50_seconds", EXPOSITION_GAUGE, "seconds",
@@ -116,6 +121,10 @@ static const struct member_family process_families[] = {
      "Share of the time in which the event loop was busy.", utilization},
     {"offloop_loop_blocked_seconds", EXPOSITION_GAUGE, "seconds",
      "For how long the event loop has been blocked now; 0 if it is not.", blocked},
+    {"offloop_connections", EXPOSITION_GAUGE, NULL, "Connections that are open.", connections},
+};
+
+static const struct member_family process_families[] = {
     {"process_cpu_user_seconds", EXPOSITION_COUNTER, "seconds", "User CPU time spent.", user_cpu},
     {"process_cpu_system_seconds", EXPOSITION_COUNTER, "seconds", "System CPU time spent.",
      system_cpu},
@@ -127,7 +136,6 @@ static const struct member_family process_families[] = {
      "Start time of the process since the Unix epoch.", start_time},
     {"process_open_fds", EXPOSITION_GAUGE, NULL, "Open file descriptors.", descriptors},
     {"offloop_process_threads", EXPOSITION_GAUGE, NULL, "Threads of the process.", threads},
-    {"offloop_connections", EXPOSITION_GAUGE, NULL, "Connections that are open.", connections},
 };
 
 static const struct member_family loop_families[] = {
@@ -153,6 +161,17 @@ static void write_member_sample(struct page *page, const struct member_family *f
     struct member_label label = label_of(member);
     exposition_sample(&page->exposition, EXPOSITION_LABELS({"member", label.text}),
                       family->value(member));
+}
+
+static void write_present(struct page *page)
+{
+    for (size_t i = 0; i < sizeof present_families / sizeof *present_families; i++) {
+        begin_member_family(page, &present_families[i]);
+        FOR_EACH_RECORDED(page, member)
+        {
+            write_member_sample(page, &present_families[i], member);
+        }
+    }
 }
 
 static void write_processes(struct page *page)
@@ -295,7 +314,7 @@ static void write_places(struct page *page)
 {
     exposition_family(&page->exposition, "offloop_jobs", EXPOSITION_GAUGE, NULL,
                       "Jobs and queries that are out, by strategy or source and by place.");
-    FOR_EACH_PROCESS(page, member)
+    FOR_EACH_RECORDED(page, member)
     {
         struct member_label label = label_of(member);
         for (size_t i = 0; i < names_work_count(page->survey->names); i++) {
@@ -407,9 +426,9 @@ static void write_version(struct page *page)
 int metrics_page_write(FILE *out, enum exposition_format format, struct survey *survey)
 {
     static void (*const parts[])(struct page * page) = {
-        write_version,   write_processes,    write_loops,     write_alive,  write_answers,
-        write_durations, write_socket_waits, write_http,      write_places, write_outcomes,
-        write_work_legs, write_lane_legs,    write_lane_busy,
+        write_version,  write_present,   write_processes,    write_loops,     write_alive,
+        write_answers,  write_durations, write_socket_waits, write_http,      write_places,
+        write_outcomes, write_work_legs, write_lane_legs,    write_lane_busy,
     };
     struct page page = {.survey = survey};
     exposition_begin(&page.exposition, out, format);

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static size_t count(const char *const *table)
 {
@@ -22,6 +23,25 @@ size_t names_route_count(const struct names *names)
     return count(names->routes);
 }
 
+const char *names_work(const struct names *names, unsigned work)
+{
+    return work < names_work_count(names) ? names->works[work] : "unknown";
+}
+
+static uint64_t add_table(uint64_t fingerprint, const char *const *table)
+{
+    for (; *table != NULL; table++)
+        fingerprint = fingerprint_add(fingerprint, *table, strlen(*table) + 1);
+    return fingerprint_add(fingerprint, "", 1); /* an empty name: the end */
+}
+
+uint64_t names_fingerprint(const struct names *names)
+{
+    uint64_t fingerprint = add_table(FINGERPRINT_EMPTY, names->works);
+    fingerprint = add_table(fingerprint, names->kernels);
+    return add_table(fingerprint, names->routes);
+}
+
 const char *names_kernel(const struct names *names, unsigned kernel)
 {
     return kernel > 0 && kernel <= count(names->kernels) ? names->kernels[kernel - 1] : NULL;
@@ -34,7 +54,7 @@ void names_subject(const struct names *names, const struct trip_subject *subject
     if (kernel != NULL)
         snprintf(text, size, "GET /heavy (%s n=%" PRIu64 ")", kernel, subject->size);
     else
-        snprintf(text, size, "GET /slow (%s, %" PRIu64 " ms)", names->works[subject->work],
+        snprintf(text, size, "GET /slow (%s, %" PRIu64 " ms)", names_work(names, subject->work),
                  subject->size);
 }
 
@@ -60,5 +80,5 @@ void names_stall(const struct names *names, const struct trace_record *stall, ch
 
 const char *names_stall_strategy(const struct names *names, const struct trace_record *stall)
 {
-    return stall->kernel > 0 ? names->works[stall->work] : NULL;
+    return stall->kernel > 0 ? names_work(names, stall->work) : NULL;
 }

@@ -22,6 +22,12 @@ struct names {
 size_t names_work_count(const struct names *names);
 size_t names_route_count(const struct names *names);
 
+/* The name of a row that a recording speaks of: "unknown" if it has none. */
+const char *names_work(const struct names *names, unsigned work);
+
+/* Of all names and their order: two programs whose fingerprints are alike mean the same rows. */
+uint64_t names_fingerprint(const struct names *names);
+
 /* "primes", or NULL for a query. */
 const char *names_kernel(const struct names *names, unsigned kernel);
 

@@ -127,6 +127,7 @@ static cJSON *describe_health(const struct survey_member *member)
     cJSON_AddNumberToObject(object, "member", member->number);
     cJSON_AddNumberToObject(object, "pid", member->pid);
     cJSON_AddBoolToObject(object, "alive", member->alive);
+    cJSON_AddBoolToObject(object, "recorded", member->recorded);
     cJSON_AddNumberToObject(object, "blocked_ms", (double)(member->blocked_ns / 1000000u));
     return object;
 }

@@ -2,43 +2,164 @@
 #include "server/observe/recording.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* ------------------------------------------------------------------ the layout */
+
+/* Raise it when a number changes its meaning and not its place. */
+enum { FORMAT = 1 };
+
+static const char MAGIC[16] = "offloop records";
+
+/* At the beginning of the memory; as many bytes are kept for it in every version. */
+struct recordings_head {
+    char magic[sizeof MAGIC];
+    char version[RECORDINGS_VERSION_BYTES];
+    uint64_t bytes; /* of all of it */
+    uint64_t layout;
+    struct counter names;
+};
+
+enum { HEAD_BYTES = 4096 };
+
+_Static_assert(sizeof(struct recordings_head) <= HEAD_BYTES, "the head fits");
+
+uint64_t fingerprint_add(uint64_t fingerprint, const void *bytes, size_t length)
+{
+    const unsigned char *byte = bytes;
+    uint64_t hash = fingerprint ^ UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+    return hash ^ UINT64_C(0xcbf29ce484222325);
+}
+
+/* Where everything is, and, of what comes from a list, in which order. */
+static uint64_t layout_of_this_version(void)
+{
+#define COUNTER_NAME(name) #name " "
+    static const char counters[] = HTTP_COUNTERS(COUNTER_NAME);
+#undef COUNTER_NAME
+    const uint64_t places[] = {
+        FORMAT,
+        offsetof(struct recording, http),
+        offsetof(struct recording, loop),
+        offsetof(struct recording, watch),
+        offsetof(struct recording, works),
+        offsetof(struct recording, routes),
+        offsetof(struct recording, lanes),
+        offsetof(struct recording, lane_legs),
+        offsetof(struct recording, trace),
+        sizeof(struct recording),
+        offsetof(struct loop_record, lag),
+        offsetof(struct loop_record, waited),
+        offsetof(struct loop_record, route),
+        offsetof(struct watch_record, cells),
+        offsetof(struct work_record, outcomes),
+        offsetof(struct work_record, legs),
+        offsetof(struct route_record, duration),
+        offsetof(struct trace_record, kind),
+        offsetof(struct trace_record, number),
+        sizeof(struct work_record),
+        sizeof(struct lane_record),
+        sizeof(struct leg_record),
+        sizeof(struct trace_slot),
+        RECORDING_WORKS,
+        RECORDING_ROUTES,
+        RECORDING_CELLS,
+        RECORDING_CELL_MS,
+        HISTOGRAM_BUCKETS,
+        HISTOGRAM_DECADE_BUCKETS,
+        TRIP_OUTCOMES,
+        TRACE_SLOTS,
+        LANE_COUNT,
+        LANE_NUMBER_MAX,
+    };
+    uint64_t layout = fingerprint_add(FINGERPRINT_EMPTY, counters, sizeof counters);
+    return fingerprint_add(layout, places, sizeof places);
+}
+
+static size_t bytes_for(unsigned count)
+{
+    return HEAD_BYTES + count * sizeof(struct recording);
+}
+
+static struct recordings_head head_for(unsigned count)
+{
+    struct recordings_head head = {.bytes = bytes_for(count), .layout = layout_of_this_version()};
+    memcpy(head.magic, MAGIC, sizeof MAGIC);
+    snprintf(head.version, sizeof head.version, "%s", OFFLOOP_VERSION);
+    return head;
+}
 
 /* ------------------------------------------------------------------ the memory */
 
 static int map(struct recordings *recordings)
 {
-    size_t bytes = recordings->count * sizeof *recordings->table;
-    void *memory =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, recordings->fd, 0);
+    char *memory = mmap(NULL, bytes_for(recordings->count), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_NORESERVE, recordings->fd, 0);
     if (memory == MAP_FAILED)
         return -errno;
-    recordings->table = memory;
+    recordings->head = (struct recordings_head *)(void *)memory;
+    recordings->table = (struct recording *)(void *)(memory + HEAD_BYTES);
+    return 0;
+}
+
+/* Sealed: nobody can take away what another has mapped. */
+static int make_memory(int fd, unsigned count)
+{
+    if (ftruncate(fd, (off_t)bytes_for(count)) != 0)
+        return -errno;
+    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     return 0;
 }
 
 int recordings_init(struct recordings *recordings, unsigned count)
 {
-    *recordings = (struct recordings){.count = count, .fd = -1};
-    recordings->fd = memfd_create("offloop recordings", MFD_CLOEXEC);
+    *recordings = (struct recordings){.count = count, .fd = -1, .version = OFFLOOP_VERSION};
+    if (count == 0)
+        return -EINVAL;
+    recordings->fd = memfd_create("offloop recordings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (recordings->fd < 0)
         return -errno;
-    int rc =
-        ftruncate(recordings->fd, (off_t)(count * sizeof *recordings->table)) == 0 ? 0 : -errno;
+    int rc = make_memory(recordings->fd, count);
     if (rc == 0)
         rc = map(recordings);
-    if (rc != 0) {
-        close(recordings->fd);
-        recordings->fd = -1;
+    if (rc == 0) {
+        *recordings->head = head_for(count);
+        return 0;
     }
+    close(recordings->fd);
+    recordings->fd = -1;
     return rc;
+}
+
+/* Read, not mapped: a file that is too short for it is no death by SIGBUS. */
+static int check_head(struct recordings *recordings)
+{
+    struct recordings_head found, own = head_for(recordings->count);
+    struct stat status;
+    ssize_t length = pread(recordings->fd, &found, sizeof found, 0);
+    if (length < 0 || fstat(recordings->fd, &status) != 0)
+        return -errno;
+    if ((size_t)length < sizeof found || memcmp(found.magic, MAGIC, sizeof MAGIC) != 0)
+        return -EPROTO;
+    snprintf(recordings->version, sizeof recordings->version, "%.*s", (int)sizeof found.version - 1,
+             found.version);
+    bool same = found.bytes == own.bytes && found.layout == own.layout;
+    return same && (uint64_t)status.st_size >= own.bytes ? 0 : -EPROTO;
 }
 
 int recordings_map(struct recordings *recordings, int fd, unsigned count)
 {
     *recordings = (struct recordings){.count = count, .fd = fd};
-    int rc = map(recordings);
+    int rc = check_head(recordings);
+    if (rc == 0)
+        rc = map(recordings);
     close(fd);
     recordings->fd = -1;
     return rc;
@@ -46,12 +167,26 @@ int recordings_map(struct recordings *recordings, int fd, unsigned count)
 
 void recordings_close(struct recordings *recordings)
 {
-    if (recordings->table != NULL)
-        munmap(recordings->table, recordings->count * sizeof *recordings->table);
+    if (recordings->head != NULL)
+        munmap(recordings->head, bytes_for(recordings->count));
     if (recordings->fd >= 0)
         close(recordings->fd);
-    *recordings = (struct recordings){.fd = -1};
+    recordings->table = NULL;
+    recordings->head = NULL;
+    recordings->fd = -1;
 }
+
+void recordings_set_names(struct recordings *recordings, uint64_t fingerprint)
+{
+    counter_set(&recordings->head->names, fingerprint);
+}
+
+uint64_t recordings_names(const struct recordings *recordings)
+{
+    return counter_get(&recordings->head->names);
+}
+
+/* ------------------------------------------------------------------ who writes */
 
 static void settle_work(struct work_record *work)
 {
@@ -84,9 +219,18 @@ void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t fi
     counter_set(&recording->pid, (uint64_t)getpid());
 }
 
+void recording_begin_foreign(struct recording *recording, int pid)
+{
+    counter_set(&recording->watch.sampled_ns, trip_clock_ns());
+    settle_loop(recording);
+    counter_set(&recording->foreign, 1);
+    counter_set(&recording->pid, (uint64_t)pid);
+}
+
 void recording_end(struct recording *recording)
 {
     counter_set(&recording->pid, 0);
+    counter_set(&recording->foreign, 0);
     for (size_t i = 0; i < RECORDING_WORKS; i++)
         settle_work(&recording->works[i]);
     for (size_t i = 0; i < LANE_COUNT; i++)
@@ -139,14 +283,38 @@ static bool lane_read(const struct lane_record *lane, struct lane_view *view)
     return atomic_load_explicit(&lane->trip, memory_order_relaxed) == view->trip;
 }
 
+/* Memory that others write may hold anything, and this becomes an index. */
+static bool is_row(const struct trip_subject *subject)
+{
+    return subject->work < RECORDING_WORKS;
+}
+
 bool recording_lane(const struct recording *recording, int index, struct lane_view *view)
 {
     const struct lane_record *lane = &recording->lanes[index];
     for (int tries = 0; tries < 4; tries++) {
         if (lane_read(lane, view))
-            return view->trip != 0;
+            return view->trip != 0 && is_row(&view->subject);
     }
     return false; /* it changes faster than anybody could draw it */
+}
+
+static bool is_sound(const struct trace_record *record)
+{
+    return record->kind >= TRACE_SUBMITTED && record->kind <= TRACE_STALL &&
+           record->work < RECORDING_WORKS && record->outcome < TRIP_OUTCOMES &&
+           record->lane_kind <= LANE_TIMER;
+}
+
+bool recording_read(const struct recording *recording, uint64_t *cursor,
+                    struct trace_record *record, uint64_t *missed)
+{
+    while (trace_read(&recording->trace, cursor, record, missed)) {
+        if (is_sound(record))
+            return true;
+        ++*missed;
+    }
+    return false;
 }
 
 /* ------------------------------------------------------------------ trips */

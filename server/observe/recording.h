@@ -10,11 +10,17 @@
  *     a lane       what it is doing now, and since when; started and finished
  *     the watchdog what the loop does while it does not come back: watch
  *
+ * Before the recordings stands what they are (magic, size, layout, version): a process of another
+ * version does not write into them. And yet whoever reads takes nothing for granted: a number that
+ * is used as an index is checked first.
+ *
  * A waiting job is one that was submitted and not started; a running one was started and not
  * finished; a returning one was finished and not delivered. So the differences of four counters say
  * where everything is, and stay true while the loop stands still. */
 #ifndef OFFLOOP_OBSERVE_RECORDING_H
 #define OFFLOOP_OBSERVE_RECORDING_H
+
+#include <stddef.h>
 
 #include "server/http/counters.h"
 #include "server/observe/histogram.h"
@@ -78,6 +84,7 @@ struct recording {
     struct counter epoch_ns; /* of the monotonic clock; times in JSON count from here */
     struct counter began_ns; /* when its present or last writer did */
     struct counter ids;      /* of trips, so far */
+    struct counter foreign;  /* 1: its process has another layout, and pid is all that is known */
     struct http_counters http;
     struct loop_record loop;
     struct watch_record watch;
@@ -88,19 +95,32 @@ struct recording {
     struct trace trace;
 };
 
+enum { RECORDINGS_VERSION_BYTES = 32 };
+
 /* A table of recordings, one for each server process. */
 struct recordings {
     struct recording *table;
+    struct recordings_head *head; /* before them, in the same memory */
     unsigned count;
     int fd; /* which another process can map; -1 if this one mapped what it was given */
+    char version[RECORDINGS_VERSION_BYTES]; /* of the program that made it; "" if unknown */
 };
 
 /* Makes the memory. Untouched pages cost nothing. Returns 0 or a negative UV_E… code. */
 int recordings_init(struct recordings *recordings, unsigned count);
 
 /* Maps the memory behind a descriptor that another process made, and closes the descriptor. Returns
- * 0 or a negative UV_E… code. */
+ * 0, -EPROTO if that process has another layout (of which `version` may be known), or another
+ * negative UV_E… code. */
 int recordings_map(struct recordings *recordings, int fd, unsigned count);
+
+/* What the rows of a recording stand for, as a fingerprint; 0 unless somebody has set it. */
+void recordings_set_names(struct recordings *recordings, uint64_t fingerprint);
+uint64_t recordings_names(const struct recordings *recordings);
+
+/* FNV-1a: `fingerprint` with these bytes taken in. */
+enum { FINGERPRINT_EMPTY = 0 };
+uint64_t fingerprint_add(uint64_t fingerprint, const void *bytes, size_t length);
 
 void recordings_close(struct recordings *recordings);
 
@@ -112,6 +132,9 @@ void recording_begin(struct recording *recording, uint64_t epoch_ns, uint64_t fi
  * over: its lanes are idle, its connections closed, its jobs were lost with it. */
 void recording_end(struct recording *recording);
 
+/* A process that cannot write here has the place of this recording; until recording_end. */
+void recording_begin_foreign(struct recording *recording, int pid);
+
 /* For trip.c. */
 void recording_submit(struct recording *recording, struct trip *trip);
 void recording_start(struct recording *recording, const struct trip *trip);
@@ -121,7 +144,13 @@ void recording_deliver(struct recording *recording, const struct trip *trip,
 void recording_enter_lane(struct recording *recording, const struct trip *trip, uint64_t now_ns);
 void recording_leave_lane(struct recording *recording, const struct trip *trip);
 
-/* What a lane does now. Returns false if it is idle. Any thread. */
+/* As trace_read of its trace. What is no record of this version counts as missed: kind, outcome and
+ * lane are values of their types, and the work is the number of a row. */
+bool recording_read(const struct recording *recording, uint64_t *cursor,
+                    struct trace_record *record, uint64_t *missed);
+
+/* What a lane does now; the work is the number of a row. Returns false if it is idle. Any thread.
+ */
 struct lane_view {
     uint64_t trip, since_ns;
     struct trip_subject subject;

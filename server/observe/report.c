@@ -131,12 +131,18 @@ static void write_member(FILE *out, const struct survey *survey, struct survey_m
 {
     fprintf(out, "\nmember %u (pid %d)%s\n", member->number, member->pid,
             member->alive ? "" : ", NOT ALIVE");
-    write_loop(out, survey, member);
+    if (member->recorded)
+        write_loop(out, survey, member);
+    else
+        fprintf(out,
+                "  NOT RECORDED: it is of another version, and its loop and jobs are unknown\n");
     fprintf(out,
             "  process %.1f MB resident, %u threads, %u descriptors, %.1f s of processor time\n",
             (double)member->process.resident_bytes / 1e6, member->process.threads,
             member->process.descriptors,
             (double)(member->process.user_us + member->process.system_us) / 1e6);
+    if (!member->recorded)
+        return;
     fprintf(out, "  %.0f requests/s, %" PRIu64 " jobs and queries out, %" PRIu64 " connections\n",
             member->per_second, member->in_flight, member->connections);
     write_routes(out, survey, member);

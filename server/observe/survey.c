@@ -22,7 +22,10 @@ double survey_ms(const struct survey *survey, uint64_t ns)
 double survey_cell(const struct survey_member *member, uint64_t cell)
 {
     uint64_t value = counter_get(&member->recording->watch.cells[cell % RECORDING_CELLS]);
-    return value >> 16 == cell + 1 ? (double)(value & 0xffff) / 10000.0 : -1.0;
+    double share = (double)(value & 0xffff) / 10000.0;
+    if (value >> 16 != cell + 1)
+        return -1.0;
+    return share < 1.0 ? share : 1.0;
 }
 
 /* ------------------------------------------------------------------ the loop */
@@ -34,7 +37,9 @@ static void look_at_block(struct survey_member *member, uint64_t now_ns)
     const struct watch_record *watch = &member->recording->watch;
     uint64_t sampled_ns = counter_get(&watch->sampled_ns);
     member->pid = (int)counter_get(&member->recording->pid);
-    member->alive = member->pid != 0 && now_ns < sampled_ns + SURVEY_ALIVE_MS * MS;
+    member->recorded = counter_get(&member->recording->foreign) == 0;
+    member->alive =
+        member->pid != 0 && (!member->recorded || now_ns < sampled_ns + SURVEY_ALIVE_MS * MS);
     uint64_t progress_ns = counter_get(&watch->progress_ns);
     uint64_t since_ns = counter_get(&watch->blocked_since_ns);
     uint64_t away_ns = sampled_ns > progress_ns && now_ns > progress_ns ? now_ns - progress_ns : 0;
@@ -70,7 +75,8 @@ static void look_at_cells(struct survey_member *member, uint64_t now_ns)
     member->first_cell = member->next_cell;
     if (end > member->first_cell + RECORDING_CELLS / 2)
         member->first_cell = end - RECORDING_CELLS / 2;
-    if (end > member->next_cell)
+    bool is_new = end > member->next_cell || member->next_cell - end > RECORDING_CELLS;
+    if (is_new) /* which may mean that its clock, its epoch, was set back */
         member->next_cell = end;
 }
 
@@ -90,8 +96,7 @@ static void follow(struct survey_member *member, const struct trace_record *reco
 static void look_at_trace(struct survey *survey, struct survey_member *member)
 {
     struct trace_record record;
-    const struct trace *trace = &member->recording->trace;
-    while (trace_read(trace, &member->cursor, &record, &survey->missed)) {
+    while (recording_read(member->recording, &member->cursor, &record, &survey->missed)) {
         follow(member, &record);
         if (survey->record_count < SURVEY_RECORDS)
             survey->records[survey->record_count++] =

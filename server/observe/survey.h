@@ -36,6 +36,7 @@ struct survey_member {
     unsigned number; /* 0 for a server that is alone, from 1 in a cluster */
     int pid;         /* 0: nobody writes there; not to be shown */
     bool alive;
+    bool recorded; /* false: the process has another layout, so nothing is known but its pid */
 
     /* The loop. */
     uint64_t lag_ns;     /* how late it is now */

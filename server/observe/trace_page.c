@@ -48,7 +48,7 @@ static unsigned pid_of(const struct tracing *tracing)
 
 static void write_wait(struct tracing *tracing, const struct trace_record *record)
 {
-    const char *work = tracing->survey->names->works[record->work];
+    const char *work = names_work(tracing->survey->names, record->work);
     uint64_t end_ns = record->started_ns != 0 ? record->started_ns : record->delivered_ns;
     char category[32];
     snprintf(category, sizeof category, "queue %s", work);
@@ -78,7 +78,8 @@ static void write_run(struct tracing *tracing, const struct trace_record *record
                       const char *outcome)
 {
     const struct names *names = tracing->survey->names;
-    const char *work = names->works[record->work], *kernel = names_kernel(names, record->kernel);
+    const char *work = names_work(names, record->work),
+               *kernel = names_kernel(names, record->kernel);
     int lane = lane_index((struct lane){(enum lane_kind)record->lane_kind, record->number});
     const struct chrome_trace_event event = {
         .pid = pid_of(tracing),
@@ -187,8 +188,8 @@ static void write_lag(struct tracing *tracing, double at_us, double lag_us)
  * what the lag has grown to at its end. */
 static void write_lags(struct tracing *tracing, double began_us, double ended_us)
 {
-    int count = (int)fmin(LAG_STEPS, ceil((ended_us - began_us) / LAG_STEP_US));
-    double step_us = (ended_us - began_us) / count;
+    int count = (int)fmin(LAG_STEPS, fmax(0, ceil((ended_us - began_us) / LAG_STEP_US)));
+    double step_us = count > 0 ? (ended_us - began_us) / count : 0;
     for (int i = 0; i < count; i++)
         write_lag(tracing, began_us + i * step_us, (i + 1) * step_us);
     write_lag(tracing, ended_us, 0);
@@ -240,7 +241,8 @@ static void write_depths(struct tracing *tracing)
     for (size_t i = 0; i < tracing->step_count; i++) {
         const struct step *step = &tracing->steps[i];
         depths[step->work] += step->change;
-        snprintf(name, sizeof name, "waiting for %s", tracing->survey->names->works[step->work]);
+        snprintf(name, sizeof name, "waiting for %s",
+                 names_work(tracing->survey->names, step->work));
         chrome_trace_counter(&tracing->trace, pid_of(tracing), name, us(tracing, step->at_ns),
                              depths[step->work]);
     }
@@ -270,7 +272,7 @@ static void write_member(struct tracing *tracing)
     memset(tracing->over, 0, sizeof tracing->over);
     tracing->step_count = 0;
     for (size_t n = 0; n < TRACE_SLOTS; n++) {
-        if (!trace_read(&tracing->member->recording->trace, &cursor, &record, &missed))
+        if (!recording_read(tracing->member->recording, &cursor, &record, &missed))
             break;
         if (record.kind == TRACE_TRIP)
             write_trip(tracing, &record);

@@ -285,6 +285,22 @@ static void say_failing(const struct verdict_measurements *measured, struct verd
 
 /* ------------------------------------------------------------------ worth knowing */
 
+/* Before all that would be said of the others alone. */
+static bool is_unrecorded(const struct verdict_measurements *measured)
+{
+    return measured->members_unrecorded > 0;
+}
+
+static void say_unrecorded(const struct verdict_measurements *measured, struct verdict *verdict)
+{
+    SAY(verdict->title, "%u of %u members cannot be seen", measured->members_unrecorded,
+        measured->members);
+    SAY(verdict->text,
+        "They run another version of this program, which records otherwise than this observer "
+        "reads. They serve, but what their loops and jobs do is not known here.");
+    SAY(verdict->advice, "Restart the cluster as a whole: SIGHUP replaces the members only.");
+}
+
 static bool is_sliced(const struct verdict_measurements *measured)
 {
     return find(measured, verdict_work_slices) != NULL;
@@ -411,6 +427,7 @@ static const struct rule {
     {VERDICT_WARNING, "pool-shared", is_pool_shared, say_pool_shared},
     {VERDICT_WARNING, "queue-long", is_queue_long, say_queue_long},
     {VERDICT_WARNING, "answers-fail", is_failing, say_failing},
+    {VERDICT_NOTICE, "members-unrecorded", is_unrecorded, say_unrecorded},
     {VERDICT_NOTICE, "sliced", is_sliced, say_sliced},
     {VERDICT_NOTICE, "more-jobs-than-cores", is_oversubscribed, say_oversubscribed},
     {VERDICT_NOTICE, "timers-late", is_late, say_late},

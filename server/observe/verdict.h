@@ -48,8 +48,9 @@ struct verdict_measurements {
     unsigned heavy_running;                   /* threads and processes that compute now */
     unsigned cores;                           /* that this server may use; 0: not known */
 
-    unsigned members;         /* processes that share the port; 0 and 1: no cluster */
-    unsigned members_blocked; /* of them, now, and noticeably */
+    unsigned members;            /* processes that share the port; 0 and 1: no cluster */
+    unsigned members_blocked;    /* of them, now, and noticeably */
+    unsigned members_unrecorded; /* of them, because they have another layout of recordings */
 };
 
 struct verdict {

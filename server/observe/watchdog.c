@@ -64,7 +64,7 @@ static void look_for_stalls(struct watchdog *watchdog)
 {
     struct trace_record record;
     uint64_t missed = 0;
-    while (trace_read(&watchdog->recording->trace, &watchdog->cursor, &record, &missed)) {
+    while (recording_read(watchdog->recording, &watchdog->cursor, &record, &missed)) {
         if (record.kind == TRACE_STALL && watchdog->listener.on_stall != NULL)
             watchdog->listener.on_stall(watchdog->listener.data, &record);
     }

@@ -208,6 +208,22 @@ static void test_the_member_that_is_blocked_for_longest(void **state)
     close_ward(ward);
 }
 
+static void test_members_of_another_layout(void **state)
+{
+    struct ward *ward = open_ward(4);
+    (void)state;
+    recording_begin_foreign(&ward->recordings.table[3], 77);
+    look(ward);
+    assert_rule(ward, "members-unrecorded");
+    assert_string_equal(ward->verdict.title, "1 of 3 members cannot be seen");
+    assert_true(ward->survey.members[3].alive);
+    assert_false(ward->survey.members[3].recorded);
+    recording_end(&ward->recordings.table[3]);
+    look(ward);
+    assert_rule(ward, "idle");
+    close_ward(ward);
+}
+
 /* Of all members together, the route that fails most; and only as long as it does. */
 static void test_answers_that_are_errors(void **state)
 {
@@ -240,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_who_held_the_loop_is_not_blamed_for_what_holds_it),
         cmocka_unit_test(test_who_holds_the_loop_for_a_moment_is_not_blamed_for_a_stall),
         cmocka_unit_test(test_the_member_that_is_blocked_for_longest),
+        cmocka_unit_test(test_members_of_another_layout),
         cmocka_unit_test(test_answers_that_are_errors),
     };
     return cmocka_run_group_tests_name("diagnosis", tests, NULL, NULL);

@@ -140,6 +140,26 @@ static void test_it_refuses_what_it_has_no_descriptor_for(void **state)
     close_pair(&pair);
 }
 
+/* A parent of another version may know more words, and send a descriptor with one. */
+static void test_words_that_it_does_not_know(void **state)
+{
+    struct pair pair;
+    (void)state;
+    open_pair(&pair);
+    int next = next_descriptor();
+    for (int word = 0; word < 256; word++) {
+        if (word == CHANNEL_CONNECTION || word == CHANNEL_DRAIN)
+            continue;
+        assert_int_equal(channel_say(pair.parent, (enum channel_word)word, STDOUT_FILENO), 0);
+        uv_run(&pair.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(next_descriptor(), next);
+    assert_int_equal(pair.taken + pair.ends, 0);
+    deal(&pair);
+    expect_word(&pair, CHANNEL_TAKEN);
+    close_pair(&pair);
+}
+
 static void test_it_takes_what_was_dealt_before_the_end(void **state)
 {
     struct pair pair;
@@ -162,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_it_answers_for_a_connection),
         cmocka_unit_test(test_what_it_refuses_is_closed),
         cmocka_unit_test(test_it_refuses_what_it_has_no_descriptor_for),
+        cmocka_unit_test(test_words_that_it_does_not_know),
         cmocka_unit_test(test_it_takes_what_was_dealt_before_the_end),
     };
     return cmocka_run_group_tests_name("member", tests, NULL, NULL);

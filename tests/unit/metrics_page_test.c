@@ -132,6 +132,18 @@ static void test_a_member_that_was_replaced(void **state)
     assert_nothing(cluster, "offloop_member_alive{member=\"1b\"}");
 }
 
+/* Of a process that does not write its recording only what the system knows is told. */
+static void test_a_member_of_another_layout(void **state)
+{
+    struct cluster *cluster = *state;
+    recording_begin_foreign(&cluster->recordings.table[1], (int)getpid());
+    write_page(cluster);
+    assert_line(cluster, "offloop_member_alive{member=\"2\"} 1");
+    assert_non_null(strstr(cluster->page, "process_open_fds{member=\"2\"}"));
+    assert_nothing(cluster, "nodejs_eventloop_utilization{member=\"2\"}");
+    assert_nothing(cluster, "offloop_connections{member=\"2\"}");
+}
+
 #define CLUSTER_TEST(name) cmocka_unit_test_setup_teardown(name, open_cluster, close_cluster)
 
 int main(void)
@@ -140,6 +152,7 @@ int main(void)
         CLUSTER_TEST(test_members),
         CLUSTER_TEST(test_a_member_that_was_killed),
         CLUSTER_TEST(test_a_member_that_was_replaced),
+        CLUSTER_TEST(test_a_member_of_another_layout),
     };
     return cmocka_run_group_tests_name("metrics page", tests, NULL, NULL);
 }

@@ -33,6 +33,35 @@ static void test_kernels_count_from_one(void **state)
     assert_null(names_kernel(&NAMES, 3));
 }
 
+static void test_rows_that_have_no_name(void **state)
+{
+    (void)state;
+    assert_string_equal(names_work(&NAMES, 2), "sqlite");
+    assert_string_equal(names_work(&NAMES, 3), "unknown");
+    assert_string_equal(names_work(&NAMES, 255), "unknown");
+    assert_string_equal(names_work(&EMPTY, 0), "unknown");
+}
+
+/* Another order, another table, another cut between two names: another meaning. */
+static void test_fingerprints(void **state)
+{
+    struct names others[] = {NAMES, NAMES, NAMES, NAMES, NAMES};
+    (void)state;
+    others[0].works[0] = "worker", others[0].works[1] = "none";
+    others[1].works[3] = "file";
+    others[2].kernels[2] = "/fast", others[2].routes[0] = "/heavy", others[2].routes[1] = NULL;
+    others[3].works[1] = "workers", others[3].works[2] = "qlite";
+    others[4].routes[1] = "/heavier";
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_true(names_fingerprint(&others[i]) != names_fingerprint(&NAMES));
+        for (size_t j = 0; j < i; j++)
+            assert_true(names_fingerprint(&others[i]) != names_fingerprint(&others[j]));
+    }
+    others[0] = NAMES;
+    others[0].lanes[1] = 7; /* how many there are of each is said by the options */
+    assert_true(names_fingerprint(&others[0]) == names_fingerprint(&NAMES));
+}
+
 static void assert_subject(struct trip_subject subject, const char *expected)
 {
     char text[80];
@@ -106,6 +135,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_are_counted),
         cmocka_unit_test(test_kernels_count_from_one),
+        cmocka_unit_test(test_rows_that_have_no_name),
+        cmocka_unit_test(test_fingerprints),
         cmocka_unit_test(test_subjects),
         cmocka_unit_test(test_stalls_of_trips),
         cmocka_unit_test(test_stalls_without_a_trip),

@@ -2,6 +2,7 @@
  * processes. */
 #include "server/observe/recording.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -9,6 +10,8 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -441,6 +444,118 @@ static void test_another_process_writes_what_this_one_reads(void **state)
     assert_int_equal(counter_get(&recordings->table[0].ids), 0);
 }
 
+/* ------------------------------------------------------------------ of another version */
+
+static int map_copy_of(const struct recordings *recordings, struct recordings *mapped)
+{
+    int rc = recordings_map(mapped, dup(recordings->fd), recordings->count);
+    recordings_close(mapped);
+    return rc;
+}
+
+/* Any byte of what stands before the recordings: magic, size, layout. The version is a text only,
+ * and so is what is behind. */
+static void test_memory_of_another_layout_is_not_mapped(void **state)
+{
+    const struct recordings *recordings = *state;
+    struct recordings mapped;
+    (void)state;
+    for (off_t at = 0; at < 64; at++) {
+        unsigned char byte, other;
+        bool is_version = at >= 16 && at < 16 + RECORDINGS_VERSION_BYTES;
+        assert_int_equal(pread(recordings->fd, &byte, 1, at), 1);
+        other = byte ^ 0x55;
+        assert_int_equal(pwrite(recordings->fd, &other, 1, at), 1);
+        assert_int_equal(map_copy_of(recordings, &mapped), is_version ? 0 : -EPROTO);
+        assert_true(memchr(mapped.version, '\0', sizeof mapped.version) != NULL);
+        assert_int_equal(pwrite(recordings->fd, &byte, 1, at), 1);
+    }
+    assert_int_equal(map_copy_of(recordings, &mapped), 0);
+}
+
+static void test_memory_for_another_number_is_not_mapped(void **state)
+{
+    const struct recordings *recordings = *state;
+    struct recordings mapped;
+    for (unsigned count = 1; count < 5; count++) {
+        int rc = recordings_map(&mapped, dup(recordings->fd), count);
+        assert_int_equal(rc, count == recordings->count ? 0 : -EPROTO);
+        if (rc != 0)
+            assert_string_equal(mapped.version, OFFLOOP_VERSION);
+        recordings_close(&mapped);
+    }
+}
+
+/* A file that ends too early would be a death by SIGBUS. */
+static void test_memory_that_is_too_short_is_not_mapped(void **state)
+{
+    const struct recordings *recordings = *state;
+    struct recordings mapped;
+    char head[4096];
+    const off_t lengths[] = {0, 1, 63, 64, 4096, 100000};
+    assert_int_equal(pread(recordings->fd, head, sizeof head, 0), sizeof head);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        int fd = memfd_create("short", MFD_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pwrite(fd, head, sizeof head, 0), sizeof head);
+        assert_int_equal(ftruncate(fd, lengths[i]), 0);
+        assert_int_equal(recordings_map(&mapped, fd, recordings->count), -EPROTO);
+        recordings_close(&mapped);
+    }
+}
+
+/* And nobody can make it so. */
+static void test_memory_that_is_mapped_cannot_be_cut(void **state)
+{
+    const struct recordings *recordings = *state;
+    assert_int_equal(ftruncate(recordings->fd, 4096), -1);
+    assert_int_equal(errno, EPERM);
+}
+
+static void test_what_the_rows_mean(void **state)
+{
+    struct recordings *recordings = *state, mapped;
+    assert_int_equal(recordings_names(recordings), 0);
+    recordings_set_names(recordings, 12345);
+    assert_int_equal(recordings_map(&mapped, dup(recordings->fd), recordings->count), 0);
+    assert_int_equal(recordings_names(&mapped), 12345);
+    recordings_close(&mapped);
+}
+
+/* A process of which only the pid is known: it lives, it is not blocked, it does nothing. */
+static void test_a_process_that_does_not_write(void **state)
+{
+    struct recording *recording = &((struct recordings *)*state)->table[1];
+    recording_begin_foreign(recording, 77);
+    assert_int_equal(counter_get(&recording->pid), 77);
+    assert_int_equal(counter_get(&recording->foreign), 1);
+    assert_true(counter_get(&recording->watch.sampled_ns) > 0);
+    recording_end(recording);
+    assert_int_equal(counter_get(&recording->pid), 0);
+    assert_int_equal(counter_get(&recording->foreign), 0);
+}
+
+/* What is no record of this version is passed over, and counted. */
+static void test_records_that_are_none(void **state)
+{
+    struct recording *recording = first_of(state);
+    const struct trace_record good = {.id = 7, .kind = TRACE_TRIP, .work = RECORDING_WORKS - 1};
+    struct trace_record bad[] = {good, good, good, good, good}, record;
+    uint64_t cursor = 0, missed = 0;
+    bad[0].kind = 0;
+    bad[1].kind = TRACE_STALL + 1;
+    bad[2].work = RECORDING_WORKS;
+    bad[3].outcome = TRIP_OUTCOMES;
+    bad[4].lane_kind = LANE_TIMER + 1;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        trace_write(&recording->trace, &bad[i]);
+    trace_write(&recording->trace, &good);
+    assert_true(recording_read(recording, &cursor, &record, &missed));
+    assert_int_equal(record.id, 7);
+    assert_int_equal(missed, sizeof bad / sizeof *bad);
+    assert_false(recording_read(recording, &cursor, &record, &missed));
+}
+
 static void test_memory_that_cannot_be_mapped(void **state)
 {
     struct recordings recordings;
@@ -539,6 +654,13 @@ int main(void)
         RECORDING_TEST(test_a_view_is_of_one_trip),
         RECORDING_TEST(test_lanes_of_other_threads),
         RECORDING_TEST(test_another_process_writes_what_this_one_reads),
+        RECORDING_TEST(test_memory_of_another_layout_is_not_mapped),
+        RECORDING_TEST(test_memory_for_another_number_is_not_mapped),
+        RECORDING_TEST(test_memory_that_is_too_short_is_not_mapped),
+        RECORDING_TEST(test_memory_that_is_mapped_cannot_be_cut),
+        RECORDING_TEST(test_what_the_rows_mean),
+        RECORDING_TEST(test_a_process_that_does_not_write),
+        RECORDING_TEST(test_records_that_are_none),
         cmocka_unit_test(test_memory_that_cannot_be_mapped),
         RECORDING_TEST(test_what_a_killed_predecessor_left_is_over),
         RECORDING_TEST(test_the_successor_counts_on),

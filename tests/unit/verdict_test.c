@@ -456,6 +456,18 @@ static void test_the_loop_is_at_its_limit(void **state)
                  "One loop uses one core. A cluster has a loop for each.");
 }
 
+static void test_members_that_cannot_be_seen(void **state)
+{
+    (void)state;
+    const struct verdict verdict =
+        verdict_on((struct verdict_measurements){.members = 3, .members_unrecorded = 2});
+    assert_rule(&verdict, VERDICT_NOTICE, "members-unrecorded");
+    assert_words(&verdict, "2 of 3 members cannot be seen",
+                 "They run another version of this program, which records otherwise than this "
+                 "observer reads. They serve, but what their loops and jobs do is not known here.",
+                 "Restart the cluster as a whole: SIGHUP replaces the members only.");
+}
+
 /* ------------------------------------------------------------------ the order */
 
 static void assert_speaks(const struct verdict_measurements *measured, const char *rule)
@@ -490,6 +502,8 @@ static void test_the_worst_is_told_first(void **state)
     assert_speaks(&measured, "more-jobs-than-cores");
     works[SLICED].running = 1;
     assert_speaks(&measured, "sliced");
+    measured.members_unrecorded = 1;
+    assert_speaks(&measured, "members-unrecorded");
     measured.failing_route = "/slow";
     measured.failing_errors = measured.failing_answers = 2;
     assert_speaks(&measured, "answers-fail");
@@ -565,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_more_jobs_than_cores),
         cmocka_unit_test(test_timers_come_late),
         cmocka_unit_test(test_the_loop_is_at_its_limit),
+        cmocka_unit_test(test_members_that_cannot_be_seen),
         cmocka_unit_test(test_the_worst_is_told_first),
         cmocka_unit_test(test_long_names_are_cut),
     };
