@@ -5,15 +5,48 @@
  * read the end of their input, and the kernel kills them if the parent was killed. */
 #include "server/offload/kernel_child.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "server/offload/priority.h"
 
-enum { REST_MIN_MS = 10, REST_MAX_MS = 1000, GRACE_MS = 1000 };
+enum {
+    REST_MIN_MS = 10,
+    REST_MAX_MS = 1000,        /* of a child that dies */
+    REST_UNSTARTED_MS = 30000, /* of one that cannot be started */
+    GRACE_MS = 1000,
+    LOOKS_MAX = 50, /* one in each turn of the loop */
+};
+
+/* ------------------------------------------------------------------ the one door between states */
+
+#define BIT(state) (1u << KERNEL_CHILD_##state)
+
+bool kernel_child_may(enum kernel_child_state from, enum kernel_child_state to)
+{
+    static const unsigned allowed[] = {
+        [KERNEL_CHILD_RESTING] = BIT(IDLE) | BIT(CLOSING) | BIT(GONE),
+        [KERNEL_CHILD_IDLE] = BIT(BUSY) | BIT(LEAVING) | BIT(KILLED) | BIT(CLOSING),
+        [KERNEL_CHILD_BUSY] = BIT(IDLE) | BIT(LEAVING) | BIT(KILLED) | BIT(CLOSING),
+        [KERNEL_CHILD_LEAVING] = BIT(KILLED) | BIT(CLOSING),
+        [KERNEL_CHILD_KILLED] = BIT(CLOSING),
+        [KERNEL_CHILD_CLOSING] = BIT(RESTING),
+        [KERNEL_CHILD_GONE] = 0,
+    };
+    return (allowed[from] & 1u << to) != 0;
+}
+
+static void child_enter(struct kernel_child *child, enum kernel_child_state state)
+{
+    assert(kernel_child_may(child->state, state));
+    child->state = state;
+}
 
 /* ------------------------------------------------------------------ the end of a child */
 
@@ -29,20 +62,32 @@ static void on_rested(uv_timer_t *timer)
     int rc = kernel_child_start(child);
     if (rc == 0)
         child->plan->on_idle(child->plan->data);
-    else if (child->rest_ms == REST_MAX_MS)
+    else if (child->rest_ms >= REST_MAX_MS)
         child->plan->on_failed(child->plan->data, rc);
+}
+
+static void child_go(struct kernel_child *child)
+{
+    child_enter(child, KERNEL_CHILD_GONE);
+    uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+}
+
+static unsigned next_rest_ms(const struct kernel_child *child)
+{
+    unsigned most_ms = child->started ? REST_MAX_MS : REST_UNSTARTED_MS;
+    if (child->rest_ms == 0)
+        return REST_MIN_MS;
+    return child->rest_ms < most_ms / 2 ? child->rest_ms * 2 : most_ms;
 }
 
 static void child_rest(struct kernel_child *child)
 {
-    child->state = KERNEL_CHILD_RESTING;
+    child_enter(child, KERNEL_CHILD_RESTING);
     if (child->closing) {
-        uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+        child_go(child);
         return;
     }
-    child->rest_ms = child->rest_ms == 0                ? REST_MIN_MS
-                     : child->rest_ms < REST_MAX_MS / 2 ? child->rest_ms * 2
-                                                        : REST_MAX_MS;
+    child->rest_ms = next_rest_ms(child);
     uv_timer_start(&child->timer, on_rested, child->rest_ms, 0);
 }
 
@@ -55,7 +100,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void child_end(struct kernel_child *child)
 {
-    child->state = KERNEL_CHILD_ENDING;
+    child_enter(child, KERNEL_CHILD_CLOSING);
     free(child->image);
     child->image = NULL;
     uv_timer_stop(&child->timer);
@@ -65,13 +110,24 @@ static void child_end(struct kernel_child *child)
 }
 
 /* SIGKILL: a child that hangs would not hear anything softer. on_child_exit does the rest; until
- * then nobody may give it a job. */
+ * then nobody may give it a job, and what it has still said counts no more: its job is over. */
 static void child_kill(struct kernel_child *child, const char *fault)
 {
-    child->state = KERNEL_CHILD_ENDING;
-    if (child->fault == NULL)
-        child->fault = fault;
+    if (!kernel_child_may(child->state, KERNEL_CHILD_KILLED))
+        return;
+    child_enter(child, KERNEL_CHILD_KILLED);
+    child->fault = fault;
+    uv_timer_stop(&child->timer);
+    uv_read_stop((uv_stream_t *)&child->from);
     uv_process_kill(&child->process, SIGKILL);
+}
+
+/* It has died by itself, and on_child_exit is about to hear of it. */
+static bool has_died(const struct kernel_child *child)
+{
+    siginfo_t death = {0};
+    return waitid(P_PID, (id_t)child->process.pid, &death, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           death.si_pid != 0;
 }
 
 static void describe_death(const struct kernel_child *child, int64_t status, int signal, char *text,
@@ -162,7 +218,7 @@ static int finish_job(struct kernel_child *child)
     if (rc != 0)
         return rc;
     child->job = NULL;
-    child->state = KERNEL_CHILD_IDLE;
+    child_enter(child, KERNEL_CHILD_IDLE);
     child->rest_ms = 0;
     uv_timer_stop(&child->timer);
     await_head(child);
@@ -224,7 +280,7 @@ static void on_still_alive(uv_timer_t *timer)
  * how is worth to be known. */
 static void await_exit(struct kernel_child *child)
 {
-    child->state = KERNEL_CHILD_ENDING;
+    child_enter(child, KERNEL_CHILD_LEAVING);
     uv_timer_start(&child->timer, on_still_alive, GRACE_MS, 0);
 }
 
@@ -273,7 +329,7 @@ static int spawn(struct kernel_child *child)
 void kernel_child_init(struct kernel_child *child, const struct kernel_child_plan *plan,
                        unsigned number)
 {
-    *child = (struct kernel_child){.plan = plan, .number = number};
+    *child = (struct kernel_child){.plan = plan, .number = number, .state = KERNEL_CHILD_RESTING};
     uv_timer_init(plan->loop, &child->timer);
     child->timer.data = child;
 }
@@ -288,11 +344,12 @@ int kernel_child_start(struct kernel_child *child)
     await_head(child);
     int rc = spawn(child);
     child->process.data = child;
+    child->started = rc == 0;
     if (rc != 0) {
         child_end(child);
         return rc;
     }
-    child->state = KERNEL_CHILD_IDLE;
+    child_enter(child, KERNEL_CHILD_IDLE);
     priority_lower_process(child->process.pid, child->plan->nice_value);
     return uv_read_start((uv_stream_t *)&child->from, on_alloc, on_read);
 }
@@ -301,7 +358,7 @@ void kernel_child_close(struct kernel_child *child)
 {
     child->closing = true;
     if (child->state == KERNEL_CHILD_RESTING)
-        uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+        child_go(child);
     else if (child->state == KERNEL_CHILD_IDLE)
         child_kill(child, NULL);
 }
@@ -313,9 +370,21 @@ static struct lane lane_of(const struct kernel_child *child)
     return (struct lane){.kind = LANE_CHILD, .number = child->number};
 }
 
+static bool has_spoken(const struct kernel_child *child)
+{
+    struct pollfd pipe = {.events = POLLIN};
+    return uv_fileno((const uv_handle_t *)&child->from, &pipe.fd) == 0 && poll(&pipe, 1, 0) > 0;
+}
+
+/* libuv rings timers before it reads: after a block of the loop, the answer of a child that was in
+ * time may lie in the pipe. It is read in the next turn. */
 static void on_grace_over(uv_timer_t *timer)
 {
-    child_kill(timer->data, "did not stop when it was told to");
+    struct kernel_child *child = timer->data;
+    if (child->looks++ < LOOKS_MAX && (has_spoken(child) || has_died(child)))
+        uv_timer_start(timer, on_grace_over, 1, 0);
+    else
+        child_kill(child, "did not stop when it was told to");
 }
 
 /* A pipe that a child has read empty takes a message of this size at once. If not, the child is
@@ -341,7 +410,7 @@ bool kernel_child_give(struct kernel_child *child, struct job *job)
                  wire_job_from(job->kernel, &job->arguments)};
     if (!child_tell(child, &message, sizeof message))
         return false;
-    child->state = KERNEL_CHILD_BUSY;
+    child_enter(child, KERNEL_CHILD_BUSY);
     child->job = job;
     atomic_store_explicit(&job->begun, true, memory_order_relaxed);
     trip_start(&job->trip, lane_of(child));
@@ -351,6 +420,8 @@ bool kernel_child_give(struct kernel_child *child, struct job *job)
 void kernel_child_cancel(struct kernel_child *child)
 {
     struct wire_head cancel = wire_head(WIRE_CANCEL, 0);
-    if (child_tell(child, &cancel, sizeof cancel))
-        uv_timer_start(&child->timer, on_grace_over, GRACE_MS, 0);
+    if (child->state != KERNEL_CHILD_BUSY || !child_tell(child, &cancel, sizeof cancel))
+        return; /* it is about to end, and its job with it */
+    child->looks = 0;
+    uv_timer_start(&child->timer, on_grace_over, GRACE_MS, 0);
 }

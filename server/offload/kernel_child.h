@@ -2,15 +2,22 @@
  * offload/ only, on the loop's thread.
  *
  * It is started anew whenever it has died, until it is closed. A child that dies before it has
- * finished one job is replaced more and more slowly (from 10 ms, doubling to a second), so a broken
- * installation does not become a fork bomb.
+ * finished one job is replaced more and more slowly (from 10 ms, doubling to a second), and one
+ * that cannot be started is tried more and more rarely (doubling to 30 s): neither a broken
+ * installation nor a machine without processes to spare becomes a fork bomb.
  *
  *              started                job sent              result read
  *     RESTING ──────────▶ IDLE ──────────────────▶ BUSY ──────────────────▶ IDLE
- *        ▲                  │ died                   │ died, hung, or wrote nonsense
- *        └── all handles ◀── ENDING ◀────────────────┘
- *            are closed
- */
+ *       ▲ │                 │                        │
+ *       │ │ closed          ├────────────────────────┤ closed its pipe ──▶ LEAVING
+ *       │ ▼                 │                        │                        │ does not end
+ *       │ GONE              ├────────────────────────┤ hung, lied  ──▶ KILLED ◀┘
+ *       │                   ▼ died                   ▼ died               │ died
+ *       └── all handles ◀── CLOSING ◀─────────────────────────────────────┘
+ *           are closed
+ *
+ * Nothing that a killed child has left in its pipe is read, and it gets no job: from KILLED the
+ * only way is CLOSING. */
 #ifndef OFFLOOP_OFFLOAD_KERNEL_CHILD_H
 #define OFFLOOP_OFFLOAD_KERNEL_CHILD_H
 
@@ -32,7 +39,10 @@ enum kernel_child_state {
     KERNEL_CHILD_RESTING,
     KERNEL_CHILD_IDLE,
     KERNEL_CHILD_BUSY,
-    KERNEL_CHILD_ENDING,
+    KERNEL_CHILD_LEAVING, /* it has closed its pipe, and has a second to end */
+    KERNEL_CHILD_KILLED,
+    KERNEL_CHILD_CLOSING,
+    KERNEL_CHILD_GONE,
 };
 
 /* What is being read from a child, in this order. */
@@ -44,11 +54,13 @@ struct kernel_child {
     unsigned number; /* of its lane */
     enum kernel_child_state state;
     bool closing; /* it is not started again */
+    bool started; /* the last attempt to start it went well */
     uv_process_t process;
     uv_pipe_t to, from;
     unsigned open_handles; /* of these three */
     uv_timer_t timer;      /* its rest, or a grace before it is killed */
     unsigned rest_ms;
+    unsigned looks; /* into its pipe, since its grace is over */
     struct job *job;
     const char *fault; /* why it was killed; NULL if it died by itself */
 
@@ -76,5 +88,8 @@ void kernel_child_cancel(struct kernel_child *child);
 
 /* Ends it; it has no job. */
 void kernel_child_close(struct kernel_child *child);
+
+/* Whether it may go from one state to the other. */
+bool kernel_child_may(enum kernel_child_state from, enum kernel_child_state to);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "kernel/wire.h"
 #include "server/observe/recording.h"
+#include "server/offload/kernel_child.h"
 #include "tests/support/harness.h"
 
 #define LIE "OFFLOOP_TEST_LIE"
@@ -154,7 +155,7 @@ static bend *const lies[] = {
 };
 
 /* Other ways to go wrong, numbered from here. */
-enum { LIES = sizeof lies / sizeof *lies, DIES_UNREAD = LIES, ENDS_ITS_OUTPUT, ENDS };
+enum { LIES = sizeof lies / sizeof *lies, DIES_UNREAD = LIES, ENDS_ITS_OUTPUT, ENDS, OBEYS };
 
 static struct answer_message honest_answer(void)
 {
@@ -167,11 +168,32 @@ static struct answer_message honest_answer(void)
     return message;
 }
 
+/* Begins to answer, is told to stop, says so, and answers all that comes after. */
+static int obey(void)
+{
+    struct wire_head word;
+    char job[sizeof(struct wire_head) + sizeof(struct wire_job)];
+    struct answer_message message = honest_answer();
+    message.result = (struct wire_result){.error = -ECANCELED};
+    (void)!read(STDIN_FILENO, job, sizeof job);
+    message.result.started_ns = message.result.finished_ns = trip_clock_ns();
+    (void)!write(STDOUT_FILENO, &message.head, sizeof message.head);
+    (void)!read(STDIN_FILENO, &word, sizeof word);
+    (void)!write(STDOUT_FILENO, &message.result, sizeof message.result);
+    while (read(STDIN_FILENO, job, sizeof job) == sizeof job) {
+        message = honest_answer();
+        (void)!write(STDOUT_FILENO, &message, offsetof(struct answer_message, image));
+    }
+    return EXIT_SUCCESS;
+}
+
 /* Answers one job, and waits for its end. */
 static int run_as_child(unsigned lie)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     char job[sizeof(struct wire_head) + sizeof(struct wire_job)];
+    if (lie == OBEYS)
+        return obey();
     poll(&input, 1, -1);
     if (lie == DIES_UNREAD)
         raise(SIGKILL);
@@ -336,6 +358,66 @@ static void test_a_child_that_ends_slowly_is_let_do_so(void **state)
     assert_lost(&tracked, "the child process ended with status 3");
 }
 
+/* ------------------------------------------------------------------ the states */
+
+static void test_nobody_who_was_killed_becomes_idle(void **state)
+{
+    (void)state;
+    const enum kernel_child_state last = KERNEL_CHILD_GONE;
+    for (enum kernel_child_state to = KERNEL_CHILD_RESTING; to <= last; to++) {
+        assert_int_equal(kernel_child_may(KERNEL_CHILD_KILLED, to), to == KERNEL_CHILD_CLOSING);
+        assert_int_equal(kernel_child_may(KERNEL_CHILD_CLOSING, to), to == KERNEL_CHILD_RESTING);
+        assert_false(kernel_child_may(KERNEL_CHILD_GONE, to));
+        assert_false(kernel_child_may(to, to));
+    }
+    for (enum kernel_child_state from = KERNEL_CHILD_RESTING; from <= last; from++) {
+        bool alive = from == KERNEL_CHILD_RESTING || from == KERNEL_CHILD_BUSY;
+        assert_int_equal(kernel_child_may(from, KERNEL_CHILD_IDLE), alive);
+        assert_int_equal(kernel_child_may(from, KERNEL_CHILD_BUSY), from == KERNEL_CHILD_IDLE);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static void turn_for(struct bench *bench, unsigned ms)
+{
+    uv_timer_t timer;
+    bool over = false;
+    uv_timer_init(&bench->loop, &timer);
+    timer.data = &over;
+    uv_timer_start(&timer, on_timer, ms, 0);
+    while (!over)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+}
+
+/* A child stops when it is told to, while the loop is held for longer than the child's grace. The
+ * loop finds the grace over before it finds the answer. */
+static void test_an_answer_that_lies_unread_is_in_time(void **state)
+{
+    enum { A_MOMENT_MS = 300, LONGER_THAN_ITS_GRACE_MS = 1300 };
+    struct bench bench;
+    struct tracked unwanted, innocent;
+    (void)state;
+    bench_open(&bench, OBEYS);
+    submit(&bench, &unwanted, "primes", false);
+    turn_for(&bench, A_MOMENT_MS); /* the head of the answer comes */
+    submit(&bench, &innocent, "primes", false);
+    offload_cancel(&unwanted.job);
+    uv_sleep(LONGER_THAN_ITS_GRACE_MS);
+    run_until_done(&bench, &unwanted);
+    run_until_done(&bench, &innocent);
+    assert_int_equal(unwanted.job.outcome, TRIP_CANCELLED);
+    assert_int_equal(innocent.job.outcome, TRIP_SUCCEEDED);
+    assert_string_equal(unwanted.job.problem, ""); /* nobody was killed */
+    job_close(&innocent.job);
+    bench_close(&bench);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +427,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_death_before_the_job_was_read_is_told_as_such),
         cmocka_unit_test(test_a_child_that_cannot_answer_any_more_is_killed),
         cmocka_unit_test(test_a_child_that_ends_slowly_is_let_do_so),
+        cmocka_unit_test(test_nobody_who_was_killed_becomes_idle),
+        cmocka_unit_test(test_an_answer_that_lies_unread_is_in_time),
     };
     if (argc > 1 && strcmp(argv[1], "--pipe") == 0)
         return run_as_child((unsigned)strtoul(getenv(LIE), NULL, 10));
