@@ -118,6 +118,21 @@ static int make_slow_io(struct app *app, uv_loop_t *loop)
                        });
 }
 
+/* Once for each strategy, not for each request that is refused for it. */
+static void on_shortage(void *data, const struct shortage *shortage)
+{
+    struct app *app = data;
+    const char *name = strategy_name(shortage->strategy), *why = uv_strerror(shortage->error);
+    bool no_program = shortage->error == UV_ENOENT || shortage->error == UV_EACCES;
+    if (shortage->had > 0)
+        log_event(LOG_WARNING, "fewer_lanes", NULL,
+                  "offload=%s has %u of the %u lanes that it was to have: %s", name, shortage->had,
+                  shortage->wanted, why);
+    else
+        log_event(LOG_WARNING, "no_lanes", NULL, "offload=%s cannot run anything yet: %s%s%s", name,
+                  no_program ? app->kernel_program : "", no_program ? ": " : "", why);
+}
+
 static int make_offload(struct app *app, uv_loop_t *loop)
 {
     const struct options *options = &app->options;
@@ -136,6 +151,8 @@ static int make_offload(struct app *app, uv_loop_t *loop)
                            .shed_lag_ms = options->shed_lag,
                            .loop_lag_ns = observation_lag_ns,
                            .loop_lag_data = &app->observation,
+                           .on_shortage = on_shortage,
+                           .shortage_data = app,
                            .recording = observation_recording(&app->observation),
                        });
 }
@@ -257,12 +274,7 @@ int app_show(struct app *app)
 
 void app_warm_up(struct app *app)
 {
-    int rc = offload_warm_up(app->offload, app->context.strategy);
-    bool no_program = rc == UV_ENOENT || rc == UV_EACCES;
-    if (rc != 0)
-        log_event(LOG_WARNING, "no_lanes", NULL, "offload=%s cannot run anything yet: %s%s%s",
-                  app->options.offload, no_program ? app->kernel_program : "",
-                  no_program ? ": " : "", uv_strerror(rc));
+    (void)offload_warm_up(app->offload, app->context.strategy); /* on_shortage says what is wrong */
 }
 
 unsigned app_observer_port(const struct app *app)

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/machine/backoff.h"
 #include "server/offload/backlog.h"
 #include "server/offload/calibration.h"
 #include "server/offload/deadline.h"
+#include "server/offload/lanes.h"
 #include "server/offload/shedding.h"
 #include "server/offload/strategy.h"
 
@@ -27,6 +29,8 @@ enum { STRATEGY_COUNT = sizeof strategies / sizeof *strategies };
 /* What the server knows of one strategy. */
 struct desk {
     bool started;
+    int error; /* what it could not be started with, while it rests */
+    struct backoff backoff;
     void *lanes;
     unsigned out; /* jobs that are waiting or running there */
     struct backlog backlog;
@@ -195,13 +199,29 @@ void job_deliver(struct job *job, int error)
         go_home(job, TRIP_FAILED, final);
 }
 
+static void note_failure(struct offload *offload, size_t index, int error)
+{
+    struct desk *desk = &offload->desks[index];
+    if (desk->error == 0)
+        lanes_tell(&offload->options,
+                   &(struct shortage){.strategy = strategies[index], .error = error});
+    desk->error = error;
+    backoff_failed(&desk->backoff, trip_clock_ns());
+}
+
+/* What the machine cannot give is not asked for anew by every request: to try costs a fork or a
+ * thread for each lane, on the loop. */
 static int desk_open(struct offload *offload, size_t index)
 {
     struct desk *desk = &offload->desks[index];
     if (desk->started)
         return 0;
+    if (backoff_rests(&desk->backoff, trip_clock_ns()))
+        return desk->error;
     int rc = strategies[index]->start(offload->loop, &offload->options, &desk->lanes);
     desk->started = rc == 0;
+    if (rc != 0)
+        note_failure(offload, index, rc);
     return rc;
 }
 

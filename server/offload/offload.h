@@ -57,6 +57,14 @@ struct job {
     atomic_int unwanted; /* 0, or why it shall end: -ECANCELED, -ETIMEDOUT */
 };
 
+/* A strategy has fewer lanes than it was asked to have, or none, in which case it is tried again
+ * after a rest (machine/backoff.h). Told once. */
+struct shortage {
+    const struct strategy *strategy;
+    unsigned had, wanted; /* had is 0: there are no lanes at all; then wanted does not count */
+    int error;            /* what the next one failed with, a negative UV_E… code */
+};
+
 struct offload_options {
     unsigned threadpool_size; /* of libuv's pool, as UV_THREADPOOL_SIZE says */
     unsigned workers;
@@ -72,6 +80,9 @@ struct offload_options {
     /* How late the loop is now; NULL: it is never late. Called on its thread with loop_lag_data. */
     uint64_t (*loop_lag_ns)(void *data);
     void *loop_lag_data;
+    /* NULL: nobody listens. Called on the loop's thread with shortage_data. */
+    void (*on_shortage)(void *data, const struct shortage *shortage);
+    void *shortage_data;
 };
 
 /* How the jobs of one strategy ended; and how many were shed, before they were jobs. Written on the
@@ -102,8 +113,8 @@ int offload_new(struct offload **offload, struct uv_loop_s *loop,
                 const struct offload_options *options);
 
 /* Begins what the first jobs would wait for otherwise: the calibration, and the lanes of this
- * strategy. Returns 0, or a negative UV_E… code if there are no lanes; the first job tries again.
- */
+ * strategy. Returns 0, or a negative UV_E… code if there are no lanes; the first job after a rest
+ * tries again. */
 int offload_warm_up(struct offload *offload, const struct strategy *strategy);
 
 /* Sends the job out. */

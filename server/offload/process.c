@@ -11,13 +11,17 @@
 #include <stdlib.h>
 
 #include "server/offload/kernel_child.h"
+#include "server/offload/lanes.h"
 #include "server/offload/strategy.h"
+
+enum { DESCRIPTORS_EACH = 2 }; /* of a child: its two pipes */
 
 struct processes {
     struct kernel_child_plan plan;
     struct job_queue waiting;
     unsigned waiting_count;
     unsigned size, open; /* children, and those that are not closed */
+    int error;           /* why no child is left and none can be started; 0: there are some */
     struct kernel_child children[];
 };
 
@@ -29,9 +33,8 @@ static void remove_waiting(struct processes *pool, struct job *job)
 
 /* ------------------------------------------------------------------ handing out */
 
-static void hand_out(void *data)
+static void hand_out(struct processes *pool)
 {
-    struct processes *pool = data;
     for (unsigned i = 0; i < pool->size && pool->waiting.first != NULL; i++) {
         struct kernel_child *child = &pool->children[i];
         struct job *job = pool->waiting.first;
@@ -40,6 +43,13 @@ static void hand_out(void *data)
         remove_waiting(pool, job);
         job->lane_data = child;
     }
+}
+
+static void on_idle(void *data)
+{
+    struct processes *pool = data;
+    pool->error = 0;
+    hand_out(pool);
 }
 
 static bool somebody_works(const struct processes *pool)
@@ -52,12 +62,14 @@ static bool somebody_works(const struct processes *pool)
 }
 
 /* The program cannot be started any more, and there is no child left: who waits must be told, and
- * not wait for ever. Whoever comes anew meanwhile waits for the next attempt. */
+ * not wait for ever. Whoever comes anew is refused until one of the next attempts goes well; they
+ * become rare. */
 static void give_up_waiting(void *data, int error)
 {
     struct processes *pool = data;
     if (somebody_works(pool))
         return;
+    pool->error = error;
     for (unsigned count = pool->waiting_count; count > 0 && pool->waiting.first != NULL; count--) {
         struct job *job = pool->waiting.first;
         remove_waiting(pool, job);
@@ -70,6 +82,8 @@ static void give_up_waiting(void *data, int error)
 static int process_submit(void *lanes, struct job *job)
 {
     struct processes *pool = lanes;
+    if (pool->error != 0)
+        return pool->error;
     job->lane_data = NULL;
     job_queue_push(&pool->waiting, job);
     pool->waiting_count++;
@@ -110,31 +124,62 @@ static void process_stop(void *lanes)
         kernel_child_close(&pool->children[i]);
 }
 
-/* All of the children, or none. */
-static int process_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
+static struct processes *pool_new(uv_loop_t *loop, const struct offload_options *options,
+                                  unsigned size)
 {
-    unsigned size = options->processes;
     struct processes *pool = calloc(1, sizeof *pool + size * sizeof *pool->children);
     if (pool == NULL)
-        return UV_ENOMEM;
+        return NULL;
     pool->plan = (struct kernel_child_plan){.loop = loop,
                                             .program = options->kernel_program,
                                             .nice_value = options->nice_value,
-                                            .on_idle = hand_out,
+                                            .on_idle = on_idle,
                                             .on_failed = give_up_waiting,
                                             .on_closed = on_child_closed,
                                             .data = pool};
-    pool->size = pool->open = size;
-    for (unsigned i = 0; i < size; i++)
-        kernel_child_init(&pool->children[i], &pool->plan, i + 1);
+    return pool;
+}
+
+/* As many children as can be started. Returns what the next one failed with, or 0; that one is
+ * being closed then. */
+static int start_children(struct processes *pool, unsigned count)
+{
     int rc = 0;
-    for (unsigned i = 0; rc == 0 && i < size; i++)
-        rc = kernel_child_start(&pool->children[i]);
-    if (rc != 0)
-        process_stop(pool);
-    else
-        *lanes = pool;
+    while (rc == 0 && pool->size < count) {
+        struct kernel_child *child = &pool->children[pool->size];
+        kernel_child_init(child, &pool->plan, pool->size + 1);
+        pool->open++;
+        rc = kernel_child_start(child);
+        if (rc == 0)
+            pool->size++;
+        else
+            kernel_child_close(child);
+    }
     return rc;
+}
+
+static void dismiss(struct processes *pool, unsigned count)
+{
+    while (count-- > 0)
+        kernel_child_close(&pool->children[--pool->size]);
+}
+
+/* Fewer children than were asked for are better than none. */
+static int process_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
+{
+    unsigned wanted = options->processes, most = lanes_affordable(DESCRIPTORS_EACH);
+    struct processes *pool = pool_new(loop, options, wanted);
+    if (pool == NULL)
+        return UV_ENOMEM;
+    int rc = start_children(pool, wanted < most ? wanted : most);
+    if (pool->size == 0)
+        return rc; /* freed by on_child_closed */
+    dismiss(pool, rc != 0 ? pool->size - lanes_kept(pool->size, wanted) : 0);
+    if (pool->size < wanted)
+        lanes_tell(options, &(struct shortage){&strategy_process, pool->size, wanted,
+                                               rc != 0 ? rc : UV_EMFILE});
+    *lanes = pool;
+    return 0;
 }
 
 const struct strategy strategy_process = {
