@@ -13,7 +13,7 @@
 struct bell {
     uv_poll_t poll;
     int fd;
-    atomic_bool rung;
+    atomic_uint_fast64_t state;  /* 4 * how often it was heard + how far the next ring is */
     void (*on_ring)(void *data); /* on the loop's thread; several rings may be one */
     void *data;
 };

@@ -48,7 +48,7 @@ static void measure_all(void *data)
                 calibration->units_per_ms[i] = units;
         }
     }
-    uv_async_send(&calibration->measured);
+    bell_ring(&calibration->measured);
 }
 
 /* Without a thread the authors' figures must do. */
@@ -56,15 +56,34 @@ static void guess_all(struct calibration *calibration)
 {
     for (size_t i = 0; i < CALIBRATION_KERNELS_MAX && kernel_at(i) != NULL; i++)
         calibration->units_per_ms[i] = (double)kernel_at(i)->step_units;
-    uv_async_send(&calibration->measured);
+    bell_ring(&calibration->measured);
 }
 
-static void on_measured(uv_async_t *async)
+/* ------------------------------------------------------------------ on the loop */
+
+static void on_bell_closed(uv_handle_t *handle)
 {
-    struct calibration *calibration = async->data;
+    struct calibration *calibration = handle->data;
+    bell_free(&calibration->measured);
+}
+
+static void on_thread_ended(void *data)
+{
+    struct calibration *calibration = data;
+    bell_close(&calibration->measured, on_bell_closed);
+}
+
+static void on_joined(struct leaver *leaver)
+{
+    (void)leaver; /* it is part of the calibration */
+}
+
+static void on_measured(void *data)
+{
+    struct calibration *calibration = data;
     if (calibration->has_thread)
-        uv_thread_join(&calibration->thread);
-    uv_close((uv_handle_t *)async, NULL);
+        leavers_add(&calibration->leavers, &calibration->leaver);
+    leavers_close(&calibration->leavers, on_thread_ended, calibration);
     calibration->ready = true;
     calibration->on_ready(calibration->data);
 }
@@ -75,9 +94,12 @@ int calibration_init(struct calibration *calibration, uv_loop_t *loop, void (*on
     calibration->on_ready = on_ready;
     calibration->data = data;
     calibration->begun = calibration->ready = false;
+    calibration->leaver.ended = on_joined;
     atomic_init(&calibration->abandoned, false);
-    calibration->measured.data = calibration;
-    return uv_async_init(loop, &calibration->measured, on_measured);
+    int rc = bell_init(&calibration->measured, loop, on_measured, calibration);
+    if (rc == 0)
+        leavers_init(&calibration->leavers, loop);
+    return rc;
 }
 
 void calibration_begin(struct calibration *calibration)
@@ -85,7 +107,7 @@ void calibration_begin(struct calibration *calibration)
     if (calibration->begun)
         return;
     calibration->begun = true;
-    calibration->has_thread = uv_thread_create(&calibration->thread, measure_all, calibration) == 0;
+    calibration->has_thread = leaver_start(&calibration->leaver, measure_all, calibration) == 0;
     if (!calibration->has_thread)
         guess_all(calibration);
 }
@@ -93,7 +115,7 @@ void calibration_begin(struct calibration *calibration)
 void calibration_end(struct calibration *calibration)
 {
     if (!calibration->begun)
-        uv_close((uv_handle_t *)&calibration->measured, NULL);
+        leavers_close(&calibration->leavers, on_thread_ended, calibration);
     atomic_store(&calibration->abandoned, true);
 }
 

@@ -11,6 +11,8 @@
 #include <uv.h>
 
 #include "kernel/kernel.h"
+#include "server/offload/bell.h"
+#include "server/offload/leavers.h"
 
 enum { CALIBRATION_KERNELS_MAX = 16 };
 
@@ -18,9 +20,10 @@ struct calibration {
     double units_per_ms[CALIBRATION_KERNELS_MAX]; /* written by the thread before `ready` */
     bool begun, ready;                            /* the loop's */
     atomic_bool abandoned;                        /* nobody needs the figures any more */
-    uv_thread_t thread;
-    bool has_thread; /* if none can be made, the figures are guessed */
-    uv_async_t measured;
+    struct leaver leaver;                         /* its thread */
+    bool has_thread;                              /* if none can be made, the figures are guessed */
+    struct leavers leavers;
+    struct bell measured;
     void (*on_ready)(void *data);
     void *data;
 };
@@ -30,7 +33,7 @@ int calibration_init(struct calibration *calibration, uv_loop_t *loop, void (*on
                      void *data);
 
 /* Begins to measure, unless it has begun. on_ready(data) is called once, later, on the loop's
- * thread; then its handle is closed as well. */
+ * thread; then its handles are closed as well. */
 void calibration_begin(struct calibration *calibration);
 
 /* The end for whoever has not come to on_ready: what is being measured ends soon, and on_ready is

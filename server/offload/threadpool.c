@@ -3,22 +3,25 @@
  * The pool belongs to the process: 4 threads by default, shared with files, DNS and the database of
  * /slow. A few heavy jobs make all of these wait, which is the lesson of this strategy. libuv takes
  * a waiting job back (uv_cancel), but not a running one: that looks at job->unwanted by itself.
- * What was taken back is still called for later; the job does not wait for that. */
+ * What was taken back is still called for later; the job does not wait for that. The pool's threads
+ * keep the loop's priority and let companions compute: companion.h says why. */
 #include <stdlib.h>
 
 #include "server/observe/pool_lane.h"
-#include "server/offload/priority.h"
+#include "server/offload/companion.h"
 #include "server/offload/strategy.h"
 
 struct threadpool {
     uv_loop_t *loop;
-    unsigned size, nice_value;
+    unsigned size;
+    struct companions companions;
 };
 
 struct pool_work {
     uv_work_t work;
+    struct threadpool *pool;
     struct job *job; /* NULL: it was taken back */
-    unsigned nice_value;
+    struct lane lane;
 };
 
 static int threadpool_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
@@ -26,17 +29,26 @@ static int threadpool_start(uv_loop_t *loop, const struct offload_options *optio
     struct threadpool *pool = malloc(sizeof *pool);
     if (pool == NULL)
         return UV_ENOMEM;
-    *pool = (struct threadpool){
-        .loop = loop, .size = options->threadpool_size, .nice_value = options->nice_value};
-    *lanes = pool;
-    return 0;
+    *pool = (struct threadpool){.loop = loop, .size = options->threadpool_size};
+    int rc = companions_init(&pool->companions, loop, options->nice_value);
+    if (rc != 0)
+        free(pool);
+    else
+        *lanes = pool;
+    return rc;
+}
+
+static void compute(void *data)
+{
+    struct pool_work *work = data;
+    job_run(work->job, work->lane);
 }
 
 static void on_work(uv_work_t *work)
 {
     struct pool_work *pool_work = (struct pool_work *)work;
-    priority_lower(pool_work->nice_value);
-    job_run(pool_work->job, pool_lane());
+    pool_work->lane = pool_lane();
+    companions_run(&pool_work->pool->companions, compute, pool_work);
 }
 
 static void on_after_work(uv_work_t *work, int status)
@@ -54,7 +66,7 @@ static int threadpool_submit(void *lanes, struct job *job)
     if (work == NULL)
         return UV_ENOMEM;
     work->job = job;
-    work->nice_value = pool->nice_value;
+    work->pool = pool;
     job->lane_data = work;
     int rc = uv_queue_work(pool->loop, &work->work, on_work, on_after_work);
     if (rc != 0)
@@ -80,7 +92,8 @@ static unsigned threadpool_width(const void *lanes)
 
 static void threadpool_stop(void *lanes)
 {
-    free(lanes);
+    struct threadpool *pool = lanes;
+    companions_close(&pool->companions, free, pool);
 }
 
 const struct strategy strategy_threadpool = {

@@ -3,8 +3,11 @@
  * Every worker has an event loop and a mailbox of its own, as a Node worker has; a message is a
  * pointer and a ring of its bell. Jobs wait on the main loop's side and go to a worker only
  * when it is free, as in Piscina: so a waiting job can be withdrawn without a lock, and none stands
- * behind a long one while another worker is idle. Results come back by one queue for all workers
- * and one bell, which merges rings: the queue is emptied at each.
+ * behind a long one while another worker is idle. Results come back by one list for all workers
+ * and one bell, which merges rings: the list is emptied at each.
+ *
+ * The loop never waits for a worker, which may have lost its core at any point: the list has no
+ * lock, and a worker that was told to end is joined when it has ended (leavers.h).
  *
  * With worker_per_request there is no pool: each job gets a new worker, which ends after it. That
  * is what tutorials show (`new Worker()` in the handler); what it costs is to be seen, not to be
@@ -19,14 +22,18 @@
 #include <stdlib.h>
 
 #include "server/offload/bell.h"
+#include "server/offload/lanes.h"
+#include "server/offload/leavers.h"
 #include "server/offload/priority.h"
 #include "server/offload/strategy.h"
 
 struct workers;
 
+enum { DESCRIPTORS_EACH = 3 }; /* of a worker: libuv's two for a loop, and the bell's */
+
 struct worker {
+    struct leaver leaver; /* its thread; its first member */
     struct workers *pool;
-    uv_thread_t thread;
     uv_loop_t loop;
     struct bell wake;              /* on the worker's loop: the mailbox is not empty */
     _Atomic(struct job *) mailbox; /* at most one job */
@@ -36,13 +43,14 @@ struct worker {
 };
 
 struct workers {
-    struct bell results_came; /* on the main loop */
-    uv_mutex_t lock;          /* guards `results` */
-    struct job_queue results;
-    struct job_queue waiting; /* from here on the main loop's alone */
+    struct bell results_came;      /* on the main loop */
+    _Atomic(struct job *) results; /* the newest first, linked by `next` */
+    struct job_queue waiting;      /* from here on the main loop's alone */
     struct worker *idle;
+    struct leavers leavers;
     bool per_request;
     unsigned size, nice_value;
+    unsigned alive, most;              /* workers, and how many there are descriptors for */
     bool numbers[LANE_NUMBER_MAX + 1]; /* taken by a worker that lives */
 };
 
@@ -50,9 +58,9 @@ struct workers {
 
 static void post_result(struct workers *pool, struct job *job)
 {
-    uv_mutex_lock(&pool->lock);
-    job_queue_push(&pool->results, job);
-    uv_mutex_unlock(&pool->lock);
+    job->next = atomic_load_explicit(&pool->results, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&pool->results, &job->next, job))
+        continue;
     bell_ring(&pool->results_came);
 }
 
@@ -66,7 +74,7 @@ static void on_wake(void *data)
     if (job == NULL)
         return;
     job_run(job, worker->lane);
-    post_result(worker->pool, job); /* the worker may be freed from here on, if it ends */
+    post_result(worker->pool, job);
 }
 
 static void worker_main(void *data)
@@ -107,14 +115,21 @@ static void give_number_back(struct workers *pool, unsigned number)
         pool->numbers[number] = false;
 }
 
-/* Waits until the worker has ended, which it does as soon as its mailbox is empty. */
-static void worker_free(struct worker *worker)
+static void worker_free(struct leaver *leaver)
 {
-    uv_thread_join(&worker->thread);
+    struct worker *worker = (struct worker *)leaver;
+    worker->pool->alive--;
     bell_free(&worker->wake);
     uv_loop_close(&worker->loop);
-    give_number_back(worker->pool, worker->lane.number);
     free(worker);
+}
+
+/* It ends as soon as its mailbox is empty. Nothing is drawn in its lane any more, so another may
+ * have that. */
+static void worker_leave(struct worker *worker)
+{
+    give_number_back(worker->pool, worker->lane.number);
+    leavers_add(&worker->pool->leavers, &worker->leaver);
 }
 
 static int worker_prepare(struct worker *worker)
@@ -124,7 +139,7 @@ static int worker_prepare(struct worker *worker)
         return rc;
     rc = bell_init(&worker->wake, &worker->loop, on_wake, worker);
     if (rc == 0) {
-        rc = uv_thread_create(&worker->thread, worker_main, worker);
+        rc = leaver_start(&worker->leaver, worker_main, worker);
         if (rc == 0)
             return 0;
         bell_close(&worker->wake, NULL);
@@ -137,10 +152,13 @@ static int worker_prepare(struct worker *worker)
 
 static int worker_new(struct workers *pool, struct worker **made)
 {
+    if (pool->alive >= pool->most)
+        return UV_EMFILE;
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
         return UV_ENOMEM;
     worker->pool = pool;
+    worker->leaver.ended = worker_free;
     worker->lane = (struct lane){.kind = LANE_WORKER, .number = take_number(pool)};
     int rc = worker_prepare(worker);
     if (rc != 0) {
@@ -148,6 +166,7 @@ static int worker_new(struct workers *pool, struct worker **made)
         free(worker);
         return rc;
     }
+    pool->alive++;
     *made = worker;
     return 0;
 }
@@ -168,20 +187,34 @@ static void hand_out(struct workers *pool)
 static void take_back(struct workers *pool, struct worker *worker)
 {
     if (pool->per_request) {
-        worker_free(worker);
+        worker_leave(worker);
         return;
     }
     worker->next_idle = pool->idle;
     pool->idle = worker;
 }
 
+/* In the order in which they came. */
+static struct job_queue take_results(struct workers *pool)
+{
+    struct job *newest = atomic_exchange(&pool->results, NULL), *oldest = NULL;
+    struct job_queue results = {NULL, NULL};
+    for (struct job *job = newest, *next; job != NULL; job = next) {
+        next = job->next;
+        job->next = oldest;
+        oldest = job;
+    }
+    for (struct job *job = oldest, *next; job != NULL; job = next) {
+        next = job->next;
+        job_queue_push(&results, job);
+    }
+    return results;
+}
+
 static void on_results(void *data)
 {
     struct workers *pool = data;
-    uv_mutex_lock(&pool->lock);
-    struct job_queue results = pool->results;
-    pool->results = (struct job_queue){NULL, NULL};
-    uv_mutex_unlock(&pool->lock);
+    struct job_queue results = take_results(pool);
     for (struct job *job = results.first; job != NULL; job = job->next)
         take_back(pool, job->lane_data);
     hand_out(pool); /* first the lanes are busy again, then the answers are written */
@@ -229,33 +262,57 @@ static void on_results_closed(uv_handle_t *handle)
 {
     struct workers *pool = handle->data;
     bell_free(&pool->results_came);
-    uv_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+static void on_all_ended(void *data)
+{
+    struct workers *pool = data;
+    bell_close(&pool->results_came, on_results_closed);
+}
+
+static void dismiss(struct workers *pool, unsigned count)
+{
+    for (; count > 0 && pool->idle != NULL; count--) {
+        struct worker *worker = pool->idle;
+        pool->idle = worker->next_idle;
+        worker_send(worker, NULL, true);
+        worker_leave(worker);
+    }
 }
 
 static void worker_stop(void *lanes)
 {
     struct workers *pool = lanes;
-    for (struct worker *worker = pool->idle, *next; worker != NULL; worker = next) {
-        next = worker->next_idle;
-        worker_send(worker, NULL, true);
-        worker_free(worker);
-    }
-    bell_close(&pool->results_came, on_results_closed);
+    dismiss(pool, pool->alive);
+    leavers_close(&pool->leavers, on_all_ended, pool);
 }
 
-/* All of them, or none. */
-static int hire(struct workers *pool, unsigned count)
+/* As many as can be had; what the next one failed with is in `error`. */
+static unsigned hire(struct workers *pool, unsigned count, int *error)
 {
-    for (unsigned i = 0; i < count; i++) {
-        struct worker *worker;
-        int rc = worker_new(pool, &worker);
-        if (rc != 0)
-            return rc;
+    unsigned hired = 0;
+    for (struct worker *worker; hired < count; hired++) {
+        *error = worker_new(pool, &worker);
+        if (*error != 0)
+            break;
         worker->next_idle = pool->idle;
         pool->idle = worker;
     }
-    return 0;
+    return hired;
+}
+
+/* Fewer than were asked for are better than none. */
+static int fill_pool(struct workers *pool, const struct offload_options *options)
+{
+    int error = 0;
+    unsigned hired = hire(pool, options->workers, &error);
+    pool->size = lanes_kept(hired, options->workers);
+    dismiss(pool, hired - pool->size);
+    if (hired > 0 && hired < options->workers)
+        lanes_tell(options,
+                   &(struct shortage){&strategy_worker, pool->size, options->workers, error});
+    return hired > 0 ? 0 : error;
 }
 
 static int worker_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
@@ -263,18 +320,18 @@ static int worker_start(uv_loop_t *loop, const struct offload_options *options, 
     struct workers *pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return UV_ENOMEM;
-    int rc = uv_mutex_init(&pool->lock);
-    if (rc == 0 && (rc = bell_init(&pool->results_came, loop, on_results, pool)) != 0)
-        uv_mutex_destroy(&pool->lock);
+    int rc = bell_init(&pool->results_came, loop, on_results, pool);
     if (rc != 0) {
         free(pool);
         return rc;
     }
+    leavers_init(&pool->leavers, loop);
     pool->per_request = options->worker_per_request;
     pool->nice_value = options->nice_value;
+    pool->most = lanes_affordable(DESCRIPTORS_EACH);
     /* One per request: the queue's bound is a bound for the threads, and nobody waits. */
-    pool->size = pool->per_request ? 1 : options->workers;
-    rc = hire(pool, pool->per_request ? 0 : pool->size);
+    pool->size = 1;
+    rc = pool->per_request ? 0 : fill_pool(pool, options);
     if (rc != 0)
         worker_stop(pool);
     else

@@ -172,6 +172,8 @@ void fault_prepare(void)
 int fault_uv_queue_work(uv_loop_t *loop, uv_work_t *request, uv_work_cb work,
                         uv_after_work_cb after_work);
 int fault_uv_thread_create(uv_thread_t *thread, uv_thread_cb entry, void *argument);
+int fault_uv_thread_create_ex(uv_thread_t *thread, const uv_thread_options_t *options,
+                              uv_thread_cb entry, void *argument);
 int fault_sqlite3_open_v2(const char *path, sqlite3 **connection, int flags, const char *vfs);
 int fault_sqlite3_prepare_v2(sqlite3 *connection, const char *sql, int bytes,
                              sqlite3_stmt **statement, const char **tail);
@@ -188,6 +190,13 @@ int fault_uv_queue_work(uv_loop_t *loop, uv_work_t *request, uv_work_cb work,
 int fault_uv_thread_create(uv_thread_t *thread, uv_thread_cb entry, void *argument)
 {
     return strikes(FAULT_THREAD) ? UV_EAGAIN : uv_thread_create(thread, entry, argument);
+}
+
+int fault_uv_thread_create_ex(uv_thread_t *thread, const uv_thread_options_t *options,
+                              uv_thread_cb entry, void *argument)
+{
+    return strikes(FAULT_THREAD) ? UV_EAGAIN
+                                 : uv_thread_create_ex(thread, options, entry, argument);
 }
 
 int fault_sqlite3_open_v2(const char *path, sqlite3 **connection, int flags, const char *vfs)

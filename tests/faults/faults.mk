@@ -4,7 +4,7 @@
 # to tests/faults/fault.c and those of the tests' own objects do not.
 
 OBJCOPY ?= objcopy
-FAULT_SYMBOLS := malloc calloc realloc free socket setsockopt uv_queue_work uv_thread_create \
+FAULT_SYMBOLS := malloc calloc realloc free socket setsockopt uv_queue_work uv_thread_create uv_thread_create_ex \
                  memfd_create ftruncate mmap \
                  sqlite3_open_v2 sqlite3_prepare_v2 sqlite3_exec sqlite3_step
 FAULT_SRC     := $(wildcard tests/faults/*_test.c)
