@@ -107,12 +107,32 @@ static void test_what_rings_when_it_is_closed_is_not_heard(void **state)
     assert_int_equal(bench.heard, 0);
 }
 
+/* A thread that rings has lost its core between its mark and its write, for as long as it takes. */
+static void test_nobody_depends_on_who_rings_first(void **state)
+{
+    enum { RINGING = 1, RUNG = 2 };
+    struct bench bench;
+    (void)state;
+    bench_open(&bench);
+    atomic_store(&bench.bell.state, RINGING);
+    bell_ring(&bench.bell);
+    uv_run(&bench.loop, UV_RUN_NOWAIT);
+    assert_int_equal(bench.heard, 1);
+    uint_fast64_t late = RINGING; /* now it goes on: that ring was heard long ago */
+    assert_false(atomic_compare_exchange_strong(&bench.bell.state, &late, RUNG));
+    bell_ring(&bench.bell);
+    uv_run(&bench.loop, UV_RUN_NOWAIT);
+    assert_int_equal(bench.heard, 2);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rings_are_merged),
         cmocka_unit_test(test_it_may_be_rung_while_it_is_heard),
         cmocka_unit_test(test_no_news_is_missed),
+        cmocka_unit_test(test_nobody_depends_on_who_rings_first),
         cmocka_unit_test(test_what_rings_when_it_is_closed_is_not_heard),
     };
     harness_prepare_process();
