@@ -15,6 +15,7 @@
 #include "server/cluster/member.h"
 #include "server/http/server.h"
 #include "server/log.h"
+#include "server/machine/pool.h"
 #include "server/observation.h"
 #include "server/program.h"
 #include "server/routes/routes.h"
@@ -272,8 +273,24 @@ int app_show(struct app *app)
     return observation_start(&app->observation, &app->options, authority);
 }
 
+/* Before the lanes, which may take all threads that are left. */
+static void make_pool(const struct app *app)
+{
+    int threads = pool_ready();
+    if (threads < 0)
+        log_event(LOG_WARNING, "no_pool", NULL,
+                  "no thread for libuv's pool (%s): what needs it, /slow and offload=threadpool, "
+                  "answers 503",
+                  uv_strerror(threads));
+    else if ((unsigned)threads < app->options.threadpool_size)
+        log_event(LOG_WARNING, "smaller_pool", NULL,
+                  "libuv's pool has %d of the %u threads that it was to have: no more can be had",
+                  threads, app->options.threadpool_size);
+}
+
 void app_warm_up(struct app *app)
 {
+    make_pool(app);
     (void)offload_warm_up(app->offload, app->context.strategy); /* on_shortage says what is wrong */
 }
 

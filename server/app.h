@@ -23,8 +23,8 @@ unsigned app_port(const struct app *app);
  * code; then it has been logged, and nobody shows this server. */
 int app_show(struct app *app);
 
-/* Begins what the first requests for /heavy would wait for otherwise: the calibration, and the
- * lanes of options->offload. Logs what is wrong; the first request will hear of it, too. */
+/* Begins what the first requests would wait for otherwise: libuv's pool, the calibration, and the
+ * lanes of options->offload. Logs what is wrong; the requests will hear of it, too. */
 void app_warm_up(struct app *app);
 
 /* The port of the observer; 0 if there is none. */

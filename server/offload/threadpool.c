@@ -7,6 +7,7 @@
  * keep the loop's priority and let companions compute: companion.h says why. */
 #include <stdlib.h>
 
+#include "server/machine/pool.h"
 #include "server/observe/pool_lane.h"
 #include "server/offload/companion.h"
 #include "server/offload/strategy.h"
@@ -26,10 +27,15 @@ struct pool_work {
 
 static int threadpool_start(uv_loop_t *loop, const struct offload_options *options, void **lanes)
 {
+    int threads = pool_ready();
+    if (threads < 0)
+        return threads;
     struct threadpool *pool = malloc(sizeof *pool);
     if (pool == NULL)
         return UV_ENOMEM;
     *pool = (struct threadpool){.loop = loop, .size = options->threadpool_size};
+    if (pool->size > (unsigned)threads)
+        pool->size = (unsigned)threads;
     int rc = companions_init(&pool->companions, loop, options->nice_value);
     if (rc != 0)
         free(pool);

@@ -29,7 +29,7 @@
 
 struct workers;
 
-enum { DESCRIPTORS_EACH = 3 }; /* of a worker: libuv's two for a loop, and the bell's */
+enum { DESCRIPTORS_EACH = 5 }; /* of a worker: libuv's four for a loop, and the bell's */
 
 struct worker {
     struct leaver leaver; /* its thread; its first member */

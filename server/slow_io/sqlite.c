@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "server/machine/pool.h"
 #include "server/observe/pool_lane.h"
 #include "server/slow_io/source.h"
 #include "server/slow_io/users_db.h"
@@ -156,6 +157,9 @@ static void sqlite_stop(void *state)
 static int sqlite_start(uv_loop_t *loop, const struct slow_io_options *options, void **state)
 {
     unsigned count = options->connections;
+    int threads = pool_ready();
+    if (threads < 0)
+        return threads;
     struct sqlite_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->slots);
     if (pool == NULL)
         return UV_ENOMEM;

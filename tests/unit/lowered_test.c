@@ -196,7 +196,7 @@ static void test_no_more_threads_are_made_than_may_wait_to_end(void **state)
             break;
     }
     assert_int_equal(tracked.job.error, UV_EMFILE);
-    assert_in_range(threads, 1, 100 / 2 / 3);
+    assert_in_range(threads, 1, 100 / 2 / 5);
     int fd = dup(0);
     assert_true(fd >= 0); /* something is left for clients */
     close(fd);
