@@ -4,9 +4,9 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <time.h>
-#include <uv.h>
 
 #include "server/http/json.h"
+#include "server/machine/cores.h"
 #include "server/observe/watchdog.h"
 #include "server/routes/routes.h"
 
@@ -100,7 +100,7 @@ char *config_json(const struct options *options, const char *patient, uint64_t e
     cJSON_AddStringToObject(document, "version", OFFLOOP_VERSION);
     cJSON_AddNumberToObject(document, "epoch_unix_ms", unix_ms(epoch_ns));
     cJSON_AddStringToObject(document, "patient", patient);
-    cJSON_AddNumberToObject(document, "cores", uv_available_parallelism());
+    cJSON_AddNumberToObject(document, "cores", cores_available());
     cJSON_AddNumberToObject(document, "cluster", options->cluster);
     cJSON_AddNumberToObject(document, "cell_ms", RECORDING_CELL_MS);
     cJSON_AddNumberToObject(document, "blocked_after_ms", WATCHDOG_BLOCKED_MS);

@@ -6,13 +6,13 @@
 
 #include <ctype.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/bounded.h"
+#include "server/machine/cores.h"
 #include "server/offload/offload.h"
 #include "server/slow_io/slow_io.h"
 
@@ -41,6 +41,8 @@ struct option_row {
     const char *help;
 };
 
+enum { WORKERS_MAX = 1024, PROCESSES_MAX = 256 };
+
 #define AT(member) offsetof(struct options, member)
 
 static const struct option_row rows[] = {
@@ -66,12 +68,12 @@ static const struct option_row rows[] = {
      "what /slow waits for"},
     {"threadpool-size", 0, OPTION_NUMBER, AT(threadpool_size), 1, 1024, "4", "UV_THREADPOOL_SIZE",
      "N", "threads in libuv's pool"},
-    {"workers", 'w', OPTION_NUMBER, AT(workers), 1, 1024, NULL, NULL, "N",
-     "worker threads; as many as there are cores unless given"},
+    {"workers", 'w', OPTION_NUMBER, AT(workers), 1, WORKERS_MAX, NULL, NULL, "N",
+     "worker threads; unless given, as many as there are cores (affinity, cgroup quota)"},
     {"worker-per-request", 0, OPTION_FLAG, AT(worker_per_request), 0, 0, NULL, NULL, NULL,
      "start a thread for each job, as tutorials do, instead of keeping a pool"},
-    {"processes", 0, OPTION_NUMBER, AT(processes), 1, 256, NULL, NULL, "N",
-     "child processes; as many as there are cores unless given"},
+    {"processes", 0, OPTION_NUMBER, AT(processes), 1, PROCESSES_MAX, NULL, NULL, "N",
+     "child processes; unless given, as many as there are cores"},
     {"job-timeout", 0, OPTION_NUMBER, AT(job_timeout), 0, 86400000, "0", NULL, "MS",
      "in which a job must be done, waiting included; then 504; 0 for no limit"},
     {"kernel-program", 0, OPTION_TEXT, AT(kernel_program), 0, 0, NULL, NULL, "FILE",
@@ -118,15 +120,6 @@ enum { ROW_COUNT = sizeof rows / sizeof *rows, FIRST_CODE = 256 };
 _Static_assert(sizeof rows / sizeof *rows <= OPTIONS_MAX, "every row has an origin");
 
 /* ------------------------------------------------------------------ values */
-
-static unsigned core_count(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? (unsigned)count : 1;
-}
 
 static void *member_of(struct options *options, const struct option_row *row)
 {
@@ -208,7 +201,11 @@ static int set_value(struct options *options, const struct option_row *row, cons
 
 static void set_fallbacks(struct options *options)
 {
-    *options = (struct options){.workers = core_count(), .processes = core_count()};
+    unsigned cores = cores_available();
+    *options = (struct options){
+        .workers = cores < WORKERS_MAX ? cores : WORKERS_MAX,
+        .processes = cores < PROCESSES_MAX ? cores : PROCESSES_MAX,
+    };
     for (size_t i = 0; i < ROW_COUNT; i++) {
         if (rows[i].fallback != NULL)
             (void)set_value(options, &rows[i], rows[i].name, rows[i].fallback, NULL, 0);

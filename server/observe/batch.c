@@ -200,13 +200,15 @@ static void add_lanes(cJSON *object, const struct survey *survey,
     }
 }
 
-static void add_process(cJSON *object, const struct process_stats *stats)
+static void add_process(cJSON *object, const struct survey_member *member)
 {
+    const struct process_stats *stats = &member->process;
     cJSON *process = cJSON_AddObjectToObject(object, "process");
     add_count(process, "rss_bytes", stats->resident_bytes);
     add_count(process, "threads", stats->threads);
     add_ms(process, "cpu_ms", (double)(stats->user_us + stats->system_us) / 1e3);
     add_count(process, "descriptors", stats->descriptors);
+    add_ms(process, "throttled_ms", (double)member->throttle.now.throttled_us / 1e3);
 }
 
 static cJSON *describe_member(const struct survey *survey, struct survey_member *member)
@@ -223,7 +225,7 @@ static cJSON *describe_member(const struct survey *survey, struct survey_member 
     for (size_t i = 0; i < names_work_count(survey->names); i++)
         add_work(works, survey, i, &member->works[i]);
     add_lanes(object, survey, member);
-    add_process(object, &member->process);
+    add_process(object, member);
     return object;
 }
 

@@ -4,7 +4,8 @@
 
 #include <math.h>
 #include <string.h>
-#include <uv.h>
+
+#include "server/machine/cores.h"
 
 static const double MS = 1e6;
 
@@ -105,7 +106,8 @@ static struct survey_member *worst_member(const struct survey *survey, uint64_t 
 }
 
 static void measure_stall(struct diagnosis *diagnosis, const struct survey *survey,
-                          const struct trace_record *stall, struct verdict_measurements *found)
+                          const struct survey_member *member, const struct trace_record *stall,
+                          struct verdict_measurements *found)
 {
     double length_ms = ms(stall->ended_ns - stall->began_ns);
     found->stalls++;
@@ -115,20 +117,23 @@ static void measure_stall(struct diagnosis *diagnosis, const struct survey *surv
     if (length_ms <= found->longest_stall_ms)
         return;
     found->longest_stall_ms = length_ms;
+    found->throttled_ms =
+        ms(throttle_between_ns(&member->throttle, stall->began_ns, stall->ended_ns));
     found->culprit_strategy = names_stall_strategy(survey->names, stall);
     names_stall(survey->names, stall, diagnosis->by, sizeof diagnosis->by);
     found->culprit = diagnosis->by;
 }
 
 static void measure_stalls(struct diagnosis *diagnosis, const struct survey *survey,
-                           unsigned member, uint64_t since_ns, struct verdict_measurements *found)
+                           const struct survey_member *member, uint64_t since_ns,
+                           struct verdict_measurements *found)
 {
     uint64_t first =
         diagnosis->stall_count > DIAGNOSIS_STALLS ? diagnosis->stall_count - DIAGNOSIS_STALLS : 0;
     for (uint64_t i = first; i < diagnosis->stall_count; i++) {
         const struct survey_record *seen = &diagnosis->stalls[i % DIAGNOSIS_STALLS];
-        if (seen->member == member && seen->record.ended_ns >= since_ns)
-            measure_stall(diagnosis, survey, &seen->record, found);
+        if (seen->member == member->number && seen->record.ended_ns >= since_ns)
+            measure_stall(diagnosis, survey, member, &seen->record, found);
     }
 }
 
@@ -143,6 +148,8 @@ static void blame(struct diagnosis *diagnosis, const struct survey *survey,
 {
     if (!is_blocked(member))
         return;
+    found->throttled_ms = ms(throttle_between_ns(
+        &member->throttle, survey->now_ns - member->blocked_ns, survey->now_ns));
     found->culprit = found->culprit_strategy = NULL;
     if (!member->has_culprit)
         return;
@@ -160,7 +167,11 @@ static void measure_loop(struct diagnosis *diagnosis, const struct survey *surve
     found->loop_busy = busy_share(member, window_ns);
     found->lag_p99_ms = lag != NULL ? ms(histogram_quantile(lag, 0.99)) : 0.0;
     found->blocked_ms = ms(member->blocked_ns);
-    measure_stalls(diagnosis, survey, member->number, past->at_ns, found);
+    if (window_ns > 0)
+        found->throttled_share =
+            (double)throttle_between_ns(&member->throttle, past->at_ns, survey->now_ns) /
+            (double)window_ns;
+    measure_stalls(diagnosis, survey, member, past->at_ns, found);
     blame(diagnosis, survey, member, found);
     for (unsigned i = 0; i < survey->recordings->count; i++)
         found->members_blocked += is_blocked(&survey->members[i]);
@@ -242,6 +253,8 @@ void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
                     struct verdict *verdict)
 {
     struct verdict_work works[RECORDING_WORKS];
+    if (diagnosis->looks % DIAGNOSIS_LOOKS == 0)
+        diagnosis->cores = cores_available();
     keep_totals(diagnosis, survey);
     keep_stalls(diagnosis, survey);
     const struct diagnosis_past *past = oldest(diagnosis);
@@ -250,7 +263,7 @@ void diagnosis_make(struct diagnosis *diagnosis, const struct survey *survey,
         .window_ms = rounded(ms(window_ns)),
         .works = works,
         .works_count = names_work_count(survey->names),
-        .cores = uv_available_parallelism(),
+        .cores = diagnosis->cores,
         .members = survey->present,
     };
     for (size_t i = 0; i < found.works_count; i++) {

@@ -18,6 +18,7 @@ struct diagnosis_past {
 struct diagnosis {
     struct diagnosis_past past[DIAGNOSIS_LOOKS];
     uint64_t looks;
+    unsigned cores;                                /* now and then looked up: a quota may change */
     struct survey_record stalls[DIAGNOSIS_STALLS]; /* the last ones */
     uint64_t stall_count;
     char by[DIAGNOSIS_BY_BYTES]; /* the culprit of the verdict */

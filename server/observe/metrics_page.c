@@ -104,6 +104,9 @@ VALUE(start_time, (double)member->process.started_unix_ms / 1e3)
 VALUE(descriptors, (double)member->process.descriptors)
 VALUE(threads, (double)member->process.threads)
 VALUE(connections, (double)member->connections)
+VALUE(cpu_periods, (double)member->throttle.now.periods)
+VALUE(cpu_throttled_periods, (double)member->throttle.now.throttled_periods)
+VALUE(cpu_throttled, (double)member->throttle.now.throttled_us / 1e6)
 VALUE(alive, member->pid != 0 && member->alive ? 1.0 : 0.0)
 
 static const struct member_family present_families[] = {
@@ -136,6 +139,12 @@ static const struct member_family process_families[] = {
      "Start time of the process since the Unix epoch.", start_time},
     {"process_open_fds", EXPOSITION_GAUGE, NULL, "Open file descriptors.", descriptors},
     {"offloop_process_threads", EXPOSITION_GAUGE, NULL, "Threads of the process.", threads},
+    {"offloop_cpu_periods", EXPOSITION_COUNTER, NULL,
+     "Periods in which its cgroups had something to run under a CPU quota.", cpu_periods},
+    {"offloop_cpu_throttled_periods", EXPOSITION_COUNTER, NULL,
+     "Periods in which that quota was used up.", cpu_throttled_periods},
+    {"offloop_cpu_throttled_seconds", EXPOSITION_COUNTER, "seconds",
+     "For how long its cgroups stood still then; each core counts.", cpu_throttled},
 };
 
 static const struct member_family loop_families[] = {

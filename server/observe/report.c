@@ -127,6 +127,16 @@ static void write_lanes(FILE *out, const struct survey *survey, const struct sur
     }
 }
 
+static void write_throttling(FILE *out, const struct cgroup_throttling *throttling)
+{
+    if (throttling->periods > 0)
+        fprintf(out,
+                "  cgroup  out of CPU time in %" PRIu64 " of %" PRIu64
+                " periods, %.1f s together\n",
+                throttling->throttled_periods, throttling->periods,
+                (double)throttling->throttled_us / 1e6);
+}
+
 static void write_member(FILE *out, const struct survey *survey, struct survey_member *member)
 {
     fprintf(out, "\nmember %u (pid %d)%s\n", member->number, member->pid,
@@ -141,6 +151,7 @@ static void write_member(FILE *out, const struct survey *survey, struct survey_m
             (double)member->process.resident_bytes / 1e6, member->process.threads,
             member->process.descriptors,
             (double)(member->process.user_us + member->process.system_us) / 1e6);
+    write_throttling(out, &member->throttle.now);
     if (!member->recorded)
         return;
     fprintf(out, "  %.0f requests/s, %" PRIu64 " jobs and queries out, %" PRIu64 " connections\n",

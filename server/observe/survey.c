@@ -212,8 +212,11 @@ static void look_at_member(struct survey *survey, struct survey_member *member)
     look_at_trace(survey, member);
     look_at_works(survey, member);
     look_at_requests(member, now_ns);
-    if (survey->looks % LOOKS_PER_STATS == 1 || member->process_pid != member->pid)
+    bool anew = survey->looks % LOOKS_PER_STATS == 1 || member->process_pid != member->pid;
+    if (anew)
         (void)process_stats_read(member->pid, &member->process);
+    if (member->pid != 0)
+        throttle_look(&member->throttle, member->pid, now_ns, anew);
     member->process_pid = member->pid;
     if (survey->looks % LOOKS_PER_STEP == 0)
         for_each_window(member, window_step);

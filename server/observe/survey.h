@@ -6,6 +6,7 @@
 
 #include "server/observe/names.h"
 #include "server/observe/process_stats.h"
+#include "server/observe/throttle.h"
 #include "server/observe/window.h"
 
 enum {
@@ -57,6 +58,7 @@ struct survey_member {
     bool seen[LANE_COUNT];        /* lanes that have worked */
     struct process_stats process; /* of process_pid */
     int process_pid;
+    struct throttle throttle; /* of its cgroups */
 
     /* For the next look. */
     uint64_t cursor, busy_ns, idle_ns, looked_ns;

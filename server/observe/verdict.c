@@ -12,6 +12,7 @@
 static const double LATE_MS = 20;
 static const double MOSTLY = 0.5, SATURATED = 0.9; /* shares of the loop's time */
 static const double IDLE_PER_SECOND = 0.1;
+static const double GOOD_PART = 0.3, THROTTLED = 0.05; /* shares of a stall, of the window */
 
 /* Writes into one of the verdict's texts. */
 #define SAY(text, ...) snprintf((text), sizeof(text), __VA_ARGS__)
@@ -41,7 +42,7 @@ static bool has_stalls(const struct verdict_measurements *measured)
 }
 
 struct sentence {
-    char text[160];
+    char text[192];
 };
 
 static struct sentence culprit_of(const struct verdict_measurements *measured)
@@ -65,6 +66,35 @@ static struct sentence waits_of(const struct verdict_measurements *measured)
     return sentence;
 }
 
+/* What holds the loop now, or held it longest. */
+static double held_ms(const struct verdict_measurements *measured)
+{
+    return is_blocked(measured) ? measured->blocked_ms : measured->longest_stall_ms;
+}
+
+static bool is_held_by_machine(const struct verdict_measurements *measured)
+{
+    return measured->throttled_ms > 0 && measured->throttled_ms >= GOOD_PART * held_ms(measured);
+}
+
+/* " For up to 240 ms of that the cgroup …", or nothing. */
+static struct sentence throttling_of(const struct verdict_measurements *measured)
+{
+    struct sentence sentence = {""};
+    if (is_held_by_machine(measured))
+        SAY(sentence.text,
+            " For up to %s of that the cgroup had used up its CPU time: that is the machine's "
+            "doing, not the request's alone.",
+            phrase_ms(measured->throttled_ms).text);
+    return sentence;
+}
+
+static void advise_on_quota(struct verdict *verdict)
+{
+    SAY(verdict->advice, "Allow the cgroup more CPU time (cpu.max, docker --cpus), or let fewer "
+                         "threads and processes compute in it.");
+}
+
 static void advise_against_blocking(const struct verdict_measurements *measured,
                                     struct verdict *verdict)
 {
@@ -73,6 +103,8 @@ static void advise_against_blocking(const struct verdict_measurements *measured,
     else if (is_culprit(measured, "deferred"))
         SAY(verdict->advice, "async moves nothing off the loop: the work runs later, on the same "
                              "thread. Try offload=threadpool.");
+    else if (is_held_by_machine(measured))
+        advise_on_quota(verdict);
     else
         SAY(verdict->advice, "Find what computes or waits on the loop's thread, and move it off.");
 }
@@ -87,8 +119,10 @@ static void say_all_members_blocked(const struct verdict_measurements *measured,
 {
     SAY(verdict->title, "All %u members are blocked", measured->members);
     SAY(verdict->text,
-        "Every loop of the cluster is held, the longest for %s, by %s. Nobody is left to answer.%s",
-        phrase_ms(measured->blocked_ms).text, culprit_of(measured).text, waits_of(measured).text);
+        "Every loop of the cluster is held, the longest for %s, by %s. Nobody is left to "
+        "answer.%s%s",
+        phrase_ms(measured->blocked_ms).text, culprit_of(measured).text,
+        throttling_of(measured).text, waits_of(measured).text);
     SAY(verdict->advice,
         "A cluster of %u is blocked by %u heavy requests at once. Try offload=threadpool.",
         measured->members, measured->members);
@@ -103,11 +137,11 @@ static void say_loop_blocked(const struct verdict_measurements *measured, struct
 {
     SAY(verdict->title, "The loop is blocked");
     SAY(verdict->text,
-        "It has been held for %s by %s. Meanwhile nothing else is read or answered. "
+        "It has been held for %s by %s.%s Meanwhile nothing else is read or answered. "
         "It was busy %s of the last %s.%s",
         phrase_ms(measured->blocked_ms).text, culprit_of(measured).text,
-        phrase_share(measured->loop_busy).text, phrase_ms(measured->window_ms).text,
-        waits_of(measured).text);
+        throttling_of(measured).text, phrase_share(measured->loop_busy).text,
+        phrase_ms(measured->window_ms).text, waits_of(measured).text);
     advise_against_blocking(measured, verdict);
 }
 
@@ -123,11 +157,11 @@ static bool is_loop_mostly_blocked(const struct verdict_measurements *measured)
 
 static void say_stalls(const struct verdict_measurements *measured, struct verdict *verdict)
 {
-    SAY(verdict->text, "The loop is busy %s of the time. %s within %s, the longest %s, by %s.%s",
+    SAY(verdict->text, "The loop is busy %s of the time. %s within %s, the longest %s, by %s.%s%s",
         phrase_share(measured->loop_busy).text,
         phrase_count(measured->stalls, "stall", "stalls").text, phrase_ms(measured->window_ms).text,
         phrase_ms(measured->longest_stall_ms).text, culprit_of(measured).text,
-        waits_of(measured).text);
+        throttling_of(measured).text, waits_of(measured).text);
     advise_against_blocking(measured, verdict);
 }
 
@@ -150,9 +184,9 @@ static void say_a_member_blocked(const struct verdict_measurements *measured,
     SAY(verdict->title, "%u of %u members %s blocked", blocked, measured->members,
         blocked == 1 ? "is" : "are");
     SAY(verdict->text,
-        "A loop has been held for %s by %s. Connections of %s wait; the others are served.",
+        "A loop has been held for %s by %s.%s Connections of %s wait; the others are served.",
         phrase_ms(measured->blocked_ms).text, culprit_of(measured).text,
-        blocked == 1 ? "this member" : "these members");
+        throttling_of(measured).text, blocked == 1 ? "this member" : "these members");
     SAY(verdict->advice,
         "A cluster has %u loops, and each of them can be blocked. Try offload=threadpool.",
         measured->members);
@@ -301,6 +335,22 @@ static void say_unrecorded(const struct verdict_measurements *measured, struct v
     SAY(verdict->advice, "Restart the cluster as a whole: SIGHUP replaces the members only.");
 }
 
+static bool is_throttled(const struct verdict_measurements *measured)
+{
+    return measured->throttled_share >= THROTTLED;
+}
+
+static void say_throttled(const struct verdict_measurements *measured, struct verdict *verdict)
+{
+    SAY(verdict->title, "The cgroup's CPU time is used up");
+    SAY(verdict->text,
+        "For up to %s of the last %s nothing of this server could run: its cgroup had used up what "
+        "its quota allows. Timers are up to %s late (p99).",
+        phrase_share(measured->throttled_share).text, phrase_ms(measured->window_ms).text,
+        phrase_ms(measured->lag_p99_ms).text);
+    advise_on_quota(verdict);
+}
+
 static bool is_sliced(const struct verdict_measurements *measured)
 {
     return find(measured, verdict_work_slices) != NULL;
@@ -428,6 +478,7 @@ static const struct rule {
     {VERDICT_WARNING, "queue-long", is_queue_long, say_queue_long},
     {VERDICT_WARNING, "answers-fail", is_failing, say_failing},
     {VERDICT_NOTICE, "members-unrecorded", is_unrecorded, say_unrecorded},
+    {VERDICT_NOTICE, "cpu-throttled", is_throttled, say_throttled},
     {VERDICT_NOTICE, "sliced", is_sliced, say_sliced},
     {VERDICT_NOTICE, "more-jobs-than-cores", is_oversubscribed, say_oversubscribed},
     {VERDICT_NOTICE, "timers-late", is_late, say_late},

@@ -38,6 +38,9 @@ struct verdict_measurements {
     /* What holds the loop now, otherwise what held it longest: "GET /heavy (primes n=20000000)",
      * and in which strategy. NULL: not known, or in none. */
     const char *culprit, *culprit_strategy;
+    /* For how long of that, at most, the cgroups had used up their CPU time; and for what share of
+     * the window: 0 … 1. */
+    double throttled_ms, throttled_share;
 
     double requests_per_second;
     const struct verdict_work *works;
@@ -57,7 +60,7 @@ struct verdict {
     enum verdict_level level;
     const char *rule; /* a name for programs: "loop-blocked". Static storage */
     char title[120];  /* a headline, without a full stop */
-    char text[800];   /* what was measured, in sentences */
+    char text[1000];  /* what was measured, in sentences */
     char advice[240]; /* what to try; "" if nothing needs to be done */
 };
 

@@ -136,7 +136,7 @@ static void test_fewer_workers(void **state)
 
 /* ------------------------------------------------------------------ none */
 
-/* The program comes a moment after the first job: nobody looks for it before the rest is over. */
+/* The program comes a moment after the second job: nobody looks for it before the rest is over. */
 static void test_what_cannot_be_had_is_not_asked_for_by_each_request(void **state)
 {
     char folder[128], link[160], program[512];
@@ -147,8 +147,10 @@ static void test_what_cannot_be_had_is_not_asked_for_by_each_request(void **stat
     snprintf(link, sizeof link, "%s/offloop-kernel", folder);
     bench_open(&bench, link);
     uint64_t began_ns = uv_hrtime();
-    submit(&bench, "process", &tracked);
-    assert_int_equal(tracked.job.outcome, TRIP_REFUSED);
+    for (int i = 0; i < 2; i++) {
+        submit(&bench, "process", &tracked);
+        assert_int_equal(tracked.job.outcome, TRIP_REFUSED);
+    }
     harness_kernel_program(program, sizeof program);
     assert_int_equal(symlink(program, link), 0);
     unsigned refused = 0;
@@ -211,12 +213,13 @@ static void test_rests_grow(void **state)
 {
     struct backoff backoff = {0};
     const uint64_t now_ns = 5;
-    static const unsigned rests_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+    static const unsigned rests_ms[] = {0, 1000, 2000, 4000, 8000, 16000, 30000, 30000};
     (void)state;
     assert_false(backoff_rests(&backoff, 0));
     for (size_t i = 0; i < sizeof rests_ms / sizeof *rests_ms; i++) {
         backoff_failed(&backoff, now_ns);
-        assert_true(backoff_rests(&backoff, now_ns + rests_ms[i] * 1000000ull - 1));
+        if (rests_ms[i] > 0)
+            assert_true(backoff_rests(&backoff, now_ns + rests_ms[i] * 1000000ull - 1));
         assert_false(backoff_rests(&backoff, now_ns + rests_ms[i] * 1000000ull));
     }
 }

@@ -548,9 +548,87 @@ static void test_long_names_are_cut(void **state)
     assert_int_equal(strlen(verdict.text), sizeof verdict.text - 1);
 }
 
+/* ------------------------------------------------------------------ the machine's doing */
+
+static void test_a_stall_without_cpu_time(void **state)
+{
+    (void)state;
+    struct verdict_measurements measured = {.loop_busy = 0.2,
+                                            .stalls = 3,
+                                            .longest_stall_ms = 90,
+                                            .throttled_ms = 80,
+                                            .throttled_share = 0.5};
+    struct verdict verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_WARNING, "loop-stalled");
+    assert_words(&verdict, "The loop was blocked for 90 ms",
+                 "The loop is busy 20 % of the time. 3 stalls within 5 s, the longest 90 ms, by a "
+                 "callback on the loop. For up to 80 ms of that the cgroup had used up its CPU "
+                 "time: that is the machine's doing, not the request's alone.",
+                 "Allow the cgroup more CPU time (cpu.max, docker --cpus), or let fewer threads "
+                 "and processes compute in it.");
+    measured.throttled_ms = 20; /* not a good part of it */
+    verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_WARNING, "loop-stalled");
+    assert_null(strstr(verdict.text, "cgroup"));
+    assert_null(strstr(verdict.advice, "cgroup"));
+}
+
+/* Both are to blame, and what can be done about the request comes first. */
+static void test_a_request_without_cpu_time(void **state)
+{
+    (void)state;
+    const struct verdict_measurements measured = {.loop_busy = 0.9,
+                                                  .blocked_ms = 1500,
+                                                  .culprit = CULPRIT,
+                                                  .culprit_strategy = "none",
+                                                  .throttled_ms = 1200,
+                                                  .longest_stall_ms = 5000};
+    const struct verdict verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_BAD, "loop-blocked");
+    assert_non_null(strstr(verdict.text, "For up to 1.2 s of that the cgroup had used up its CPU "
+                                         "time: that is the machine's doing"));
+    assert_non_null(strstr(verdict.text, CULPRIT));
+    assert_non_null(strstr(verdict.advice, "offload=threadpool"));
+}
+
+static void test_members_without_cpu_time(void **state)
+{
+    (void)state;
+    struct verdict_measurements measured = {
+        .members = 2, .members_blocked = 1, .blocked_ms = 400, .throttled_ms = 300};
+    struct verdict verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_WARNING, "member-blocked");
+    assert_non_null(strstr(verdict.text, "had used up its CPU time"));
+    measured.members_blocked = 2;
+    verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_BAD, "all-members-blocked");
+    assert_non_null(strstr(verdict.text, "had used up its CPU time"));
+}
+
+static void test_a_quota_that_is_used_up_between_callbacks(void **state)
+{
+    (void)state;
+    struct verdict_measurements measured = {
+        .loop_busy = 0.2, .lag_p99_ms = 75, .throttled_share = 0.3, .requests_per_second = 5};
+    struct verdict verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_NOTICE, "cpu-throttled");
+    assert_words(&verdict, "The cgroup's CPU time is used up",
+                 "For up to 30 % of the last 5 s nothing of this server could run: its cgroup had "
+                 "used up what its quota allows. Timers are up to 75 ms late (p99).",
+                 "Allow the cgroup more CPU time (cpu.max, docker --cpus), or let fewer threads "
+                 "and processes compute in it.");
+    measured.throttled_share = 0.01;
+    verdict = verdict_on(measured);
+    assert_rule(&verdict, VERDICT_NOTICE, "timers-late");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_stall_without_cpu_time),
+        cmocka_unit_test(test_a_request_without_cpu_time),
+        cmocka_unit_test(test_members_without_cpu_time),
+        cmocka_unit_test(test_a_quota_that_is_used_up_between_callbacks),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_calm),
         cmocka_unit_test(test_calm_beside_jobs),
