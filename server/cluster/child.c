@@ -45,13 +45,6 @@ static void on_drained_too_long(uv_timer_t *timer)
     child_kill(child);
 }
 
-static void on_started_too_long(uv_timer_t *timer)
-{
-    struct child *child = timer->data;
-    child->late = true;
-    child_kill(child);
-}
-
 void child_hurry(struct child *child)
 {
     if (child->hurried)
@@ -72,6 +65,7 @@ void child_drain(struct child *child)
 
 void child_kill(struct child *child)
 {
+    child->killed = true;
     (void)uv_process_kill(&child->process, SIGKILL);
 }
 
@@ -90,7 +84,7 @@ static void take_answer(struct child *child, bool taken)
 
 static void take_word(struct child *child, enum channel_word word)
 {
-    if (word == CHANNEL_READY && child->state == CHILD_STARTING) {
+    if (word == CHANNEL_READY && child->state == CHILD_STARTING && !child->killed) {
         child->state = CHILD_READY;
         if (!child->hurried)
             uv_timer_stop(&child->patience);
@@ -123,6 +117,17 @@ static void hear_all(struct child *child)
         take_end(child);
 }
 
+/* libuv rings timers before it reads: if this process was held, the word may lie unread. */
+static void on_started_too_long(uv_timer_t *timer)
+{
+    struct child *child = timer->data;
+    hear_all(child);
+    if (child->state != CHILD_STARTING)
+        return;
+    child->late = true;
+    child_kill(child);
+}
+
 static void on_channel(uv_poll_t *poll, int status, int events)
 {
     (void)status, (void)events;
@@ -149,7 +154,8 @@ static void on_child_exit(uv_process_t *process, int64_t status, int number)
 
 bool child_is_free(const struct child *child)
 {
-    return child != NULL && child->state == CHILD_READY && !child->silent && child->dealt < 0;
+    return child != NULL && child->state == CHILD_READY && !child->killed && !child->silent &&
+           child->dealt < 0;
 }
 
 int child_deal(struct child *child, int connection)

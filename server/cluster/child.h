@@ -51,6 +51,7 @@ struct child {
     int channel_fd;
     bool silent;  /* the channel has ended from its side */
     bool hurried; /* it is to end */
+    bool killed;  /* what it says of itself does not count any more */
     bool late;    /* it was killed, because it was not ready in time */
     unsigned open_handles;
 };
