@@ -2,6 +2,9 @@
 # modes.sh – what the experiment knows of each mode. To add one: a name in all_modes and a line in each
 # function below.
 
+# shellcheck source=loadtest/lib/cores.sh
+source "$(dirname "${BASH_SOURCE[0]}")/cores.sh"
+
 # What MODES=all stands for, in the order of the table.
 all_modes() {
     echo none deferred sliced threadpool worker worker-per-request process cluster-none cluster-rr
@@ -11,7 +14,7 @@ all_modes() {
 # connections: else a member would be left over.
 cluster_size() {
     local size
-    size=$(getconf _NPROCESSORS_ONLN)
+    size=$(cores)
     size=$((size < ${HEAVY_CONNECTIONS:-4} ? size : ${HEAVY_CONNECTIONS:-4}))
     echo $((size > 2 ? size : 2))
 }

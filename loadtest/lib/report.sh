@@ -136,7 +136,7 @@ print_json() {
     local mode comma=''
     printf '{"seconds_per_mode":%s,"heavy_path":"%s","slow_ms":%s,"rate":%s,' "$SECONDS_PER_MODE" \
         "$HEAVY_PATH" "$SLOW_MS" "$RATE"
-    printf '"heavy_connections":%s,"cores":%s,"modes":[' "$HEAVY_CONNECTIONS" "$(getconf _NPROCESSORS_ONLN)"
+    printf '"heavy_connections":%s,"cores":%s,"modes":[' "$HEAVY_CONNECTIONS" "$(cores)"
     for mode in $MODES; do
         printf '%s\n{"mode":"%s","in_node":"%s","shown":%s' "$comma" "$mode" "$(mode_in_node "$mode")" "$(
             verdict "$mode" >/dev/null && echo true || echo false)"

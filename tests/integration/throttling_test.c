@@ -135,6 +135,17 @@ static void check_observer(unsigned port, char *text)
     assert_non_null(strstr(text, "{\"name\":\"processes\",\"value\":\"1\",\"origin\":\"default\""));
 }
 
+/* What the scripts say of cores, from the folder of the repository. */
+static void check_scripts(void)
+{
+    char line[40] = "";
+    FILE *script = popen("bash -c 'set -euo pipefail; source loadtest/lib/cores.sh; cores'", "r");
+    assert_non_null(script);
+    assert_non_null(fgets(line, sizeof line, script));
+    assert_int_equal(pclose(script), 0);
+    assert_string_equal(line, "1\n");
+}
+
 /* A job that takes 300 ms of a core holds the loop for two seconds and more. */
 static void test_the_verdict_names_the_machine(void **state)
 {
@@ -144,6 +155,7 @@ static void test_the_verdict_names_the_machine(void **state)
     if (!group_enter(&group))
         skip();
     struct program program = program_start(-1, "--observer=0", "--offload=none", NULL);
+    check_scripts();
     group_leave(&group);
     assert_true(program_await(&program, "listening"));
     assert_true(program_await(&program, "observing"));
