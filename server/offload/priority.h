@@ -1,4 +1,6 @@
-/* priority.h – threads that compute must not take the loop's core from it. For offload/ only. */
+/* priority.h – threads that compute must not take the loop's core from it. For offload/ only.
+ *
+ * A lowered thread can lose its core anywhere: nothing that the loop waits for may depend on it. */
 #ifndef OFFLOOP_OFFLOAD_PRIORITY_H
 #define OFFLOOP_OFFLOAD_PRIORITY_H
 

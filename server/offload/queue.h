@@ -1,5 +1,5 @@
 /* queue.h – a queue of jobs, linked through their next and previous. For offload/ only; for one
- * thread, or under a lock. */
+ * thread. */
 #ifndef OFFLOOP_OFFLOAD_QUEUE_H
 #define OFFLOOP_OFFLOAD_QUEUE_H
 

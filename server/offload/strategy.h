@@ -15,8 +15,8 @@
 struct strategy {
     const char *name;
     const char *help;
-    /* Makes the lanes, when warmed up or at the first job. Returns 0 or a negative UV_E… code.
-     * Mandatory. */
+    /* Makes the lanes, when warmed up or at the first job. If not all can be had it takes fewer,
+     * and tells (lanes.h). Returns 0, or a negative UV_E… code if there are none. Mandatory. */
     int (*start)(uv_loop_t *loop, const struct offload_options *options, void **lanes);
     /* Sends the job to a lane, which calls job_run, and brings it back to the loop, which calls
      * job_deliver; once each. Returns 0, or a negative UV_E… code: then it did nothing. Mandatory.
@@ -27,7 +27,8 @@ struct strategy {
     void (*cancel)(void *lanes, struct job *job);
     /* How many jobs run at the same time; above that they wait. 0: they never wait. Mandatory. */
     unsigned (*width)(const void *lanes);
-    /* Closes the handles and frees the lanes once these are closed. No job is out. Mandatory. */
+    /* Closes the handles and frees the lanes once these are closed; waits for no thread. No job is
+     * out. Mandatory. */
     void (*stop)(void *lanes);
 };
 
