@@ -46,7 +46,8 @@ ALL_LDFLAGS := -pthread $(LDFLAGS) $(if $(SANITIZER),-fsanitize=$(SANITIZER))
 # ---------------------------------------------------------------- what is built from what
 SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c))
 KERNEL_SRC := $(filter-out kernel/main.c,$(wildcard kernel/*.c))
-SERVER_OBJ := $(SERVER_SRC:%.c=$(BUILD)/%.o) $(LLHTTP_OBJECTS)
+PROCESS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard process/*.c))
+SERVER_OBJ := $(SERVER_SRC:%.c=$(BUILD)/%.o) $(PROCESS_OBJ) $(LLHTTP_OBJECTS)
 KERNEL_OBJ := $(KERNEL_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernel/cli/*.c))
 
@@ -58,10 +59,10 @@ all: $(PROGRAMS)
 $(BUILD)/offloop: $(BUILD)/server/main.o $(SERVER_OBJ) $(KERNEL_OBJ)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LLHTTP_LIBS) $(LIB_LIBS) -lm
 
-$(BUILD)/offloop-kernel: $(BUILD)/kernel/main.o $(CLI_OBJ) $(KERNEL_OBJ)
+$(BUILD)/offloop-kernel: $(BUILD)/kernel/main.o $(CLI_OBJ) $(KERNEL_OBJ) $(PROCESS_OBJ)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
 
-$(BUILD)/offloop-probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard loadtest/probe*.c))
+$(BUILD)/offloop-probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard loadtest/probe*.c)) $(PROCESS_OBJ)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lm
 
 # The page is assembled into it (.incbin), which no compiler reports as a dependency.
@@ -104,7 +105,7 @@ run: deps
 TEST_SRC     := $(wildcard tests/integration/*_test.c tests/unit/*_test.c)
 SUPPORT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 TESTS        := $(TEST_SRC:%.c=$(BUILD)/%)
-PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c)))
+PROBE_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(filter-out loadtest/probe.c,$(wildcard loadtest/probe*.c))) $(PROCESS_OBJ)
 PROBE_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/loadtest/*_test.c))
 SCRIPT_TESTS := $(filter-out %.c,$(wildcard tests/loadtest/*_test tests/fuzz/*_test tests/browser/*_test))
 ALONE_TESTS  := $(filter tests/browser/%,$(SCRIPT_TESTS))

@@ -14,6 +14,8 @@
 #include "kernel/cli/output.h"
 #include "kernel/cli/progress.h"
 #include "kernel/cli/serve.h"
+#include "process/signals.h"
+#include "process/stdio.h"
 
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 128 + SIGINT };
 
@@ -64,27 +66,34 @@ static int run_command(const struct command *command)
     return status == 0 ? EXIT_SUCCESS : fail(where, status);
 }
 
+static int run_interruptibly(const struct command *command)
+{
+    struct sigaction on_sigint = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &on_sigint, NULL);
+    return run_command(command);
+}
+
+/* What is asked for about kernels, and not of one. */
+static int print(const struct command *command)
+{
+    if (command->action == COMMAND_LIST)
+        command_print_list();
+    else if (command->action == COMMAND_HELP)
+        command_print_help(command->kernel);
+    else
+        puts(PROGRAM " " OFFLOOP_VERSION);
+    return stdio_end(PROGRAM) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     struct command command = {.action = COMMAND_RUN};
-    struct sigaction on_sigint = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    if (stdio_begin() != 0)
+        return EXIT_FAILURE;
     if (command_parse(&command, argc, argv) != 0)
         return EXIT_USAGE;
-    switch (command.action) {
-    case COMMAND_LIST:
-        command_print_list();
-        return EXIT_SUCCESS;
-    case COMMAND_HELP:
-        command_print_help(command.kernel);
-        return EXIT_SUCCESS;
-    case COMMAND_VERSION:
-        puts(PROGRAM " " OFFLOOP_VERSION);
-        return EXIT_SUCCESS;
-    case COMMAND_PIPE:
+    signals_begin(command.action == COMMAND_PIPE ? SIGNALS_CHILD : SIGNALS_TOOL);
+    if (command.action == COMMAND_PIPE)
         return serve_pipe();
-    case COMMAND_RUN:
-        break;
-    }
-    sigaction(SIGINT, &on_sigint, NULL);
-    return run_command(&command);
+    return command.action == COMMAND_RUN ? run_interruptibly(&command) : print(&command);
 }

@@ -17,6 +17,11 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "process/signals.h"
+#include "process/stdio.h"
+
+#define PROGRAM "offloop-probe"
+
 enum { EXIT_USAGE = 2, HOST_MAX = 256, PATH_MAX_BYTES = 2048, SECONDS_MAX = 86400 };
 
 struct options {
@@ -171,10 +176,10 @@ static void apply_option(struct options *options, int option)
         break;
     case 'h':
         print_help(stdout);
-        exit(EXIT_SUCCESS);
+        exit(stdio_end(PROGRAM) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
     case 'V':
-        puts("offloop-probe " OFFLOOP_VERSION);
-        exit(EXIT_SUCCESS);
+        puts(PROGRAM " " OFFLOOP_VERSION);
+        exit(stdio_end(PROGRAM) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
     default: /* getopt_long has said what is wrong */
         fputs("Try 'offloop-probe --help'.\n", stderr);
         exit(EXIT_USAGE);
@@ -255,6 +260,14 @@ static FILE *open_csv(const struct options *options)
     return file;
 }
 
+/* Returns 0, or -1 if anything that was written to it is lost. */
+static int close_file(FILE *file)
+{
+    errno = EIO; /* of a write that failed long ago nobody knows the reason any more */
+    bool lost = ferror(file) != 0;
+    return fclose(file) == 0 && !lost ? 0 : -1;
+}
+
 /* Writes the CSV and the summary; returns the exit status. */
 static int report(const struct options *options, FILE *csv, const struct sample *samples,
                   size_t count)
@@ -266,10 +279,10 @@ static int report(const struct options *options, FILE *csv, const struct sample 
         stats_print_csv(csv, samples, count);
     FILE *out = csv == stdout ? stderr : stdout;
     (options->json ? stats_print_json : stats_print_table)(out, &summary, options->url);
-    if (csv && csv != stdout && fclose(csv) != 0)
+    if (csv && csv != stdout && close_file(csv) != 0)
         return run_error("cannot write", options->csv, strerror(errno));
-    if (fflush(stdout) != 0)
-        return run_error("cannot write", "standard output", strerror(errno));
+    if (stdio_end(PROGRAM) != 0 || ferror(stderr))
+        return EXIT_FAILURE;
     return summary.answered == summary.count ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -289,8 +302,10 @@ int main(int argc, char **argv)
 {
     struct options options;
     char request[PATH_MAX_BYTES + HOST_MAX + 128];
+    if (stdio_begin() != 0)
+        return EXIT_FAILURE;
+    signals_begin(SIGNALS_TOOL);
     parse_options(&options, argc, argv);
-    signal(SIGPIPE, SIG_IGN);
     struct load_plan plan = {
         .request = request,
         .request_bytes = print_request(&options, request, sizeof request),

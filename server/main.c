@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "process/signals.h"
+#include "process/stdio.h"
 #include "server/app.h"
 #include "server/cluster/cluster.h"
 #include "server/cluster/member.h"
@@ -22,12 +24,19 @@ static void exit_at_once(int signal)
     _exit(EXIT_BY_SIGNAL + signal);
 }
 
+/* Nothing is printed if there is no memory for it. */
+static int print(const char *text)
+{
+    int rc = text != NULL ? fputs(text, stdout) : EOF;
+    return stdio_end("offloop") == 0 && rc != EOF ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int print_help(void)
 {
     char *text = options_help();
-    int rc = text != NULL ? fputs(text, stdout) : EOF;
+    int status = print(text);
     free(text);
-    return rc >= 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }
 
 /* What belongs to the process and not to a server. */
@@ -37,7 +46,6 @@ static void prepare_process(const struct options *options)
     struct rlimit files;
     snprintf(size, sizeof size, "%u", options->threadpool_size);
     setenv("UV_THREADPOOL_SIZE", size, 1); /* libuv reads it at the pool's first use */
-    signal(SIGPIPE, SIG_IGN);              /* a peer that has gone is an error code, not a death */
     /* An arena for each thread: by default glibc makes 8 for each core, and then lets threads share
      * them, the loop's too. A thread of nice 19 that loses its core inside malloc would hold it. */
     (void)mallopt(M_ARENA_MAX, ARENAS_MAX);
@@ -78,11 +86,14 @@ int main(int argc, char **argv)
     struct options options;
     struct place place;
     char error[300];
+    if (stdio_begin() != 0)
+        return EXIT_FAILURE;
+    signals_begin(SIGNALS_SERVER);
     switch (options_parse(&options, argc, argv, error, sizeof error)) {
     case OPTIONS_HELP:
         return print_help();
     case OPTIONS_VERSION:
-        return puts("offloop " OFFLOOP_VERSION) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return print("offloop " OFFLOOP_VERSION "\n");
     case OPTIONS_WRONG:
         fprintf(stderr, "offloop: %s\nTry 'offloop --help'.\n", error);
         return EXIT_WRONG_USAGE;

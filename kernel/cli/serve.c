@@ -6,7 +6,7 @@
  * killed and could tell nobody.
  *
  * Ctrl-C reaches every process of a terminal, and a service manager's SIGTERM every one of a
- * service; both are for the server, which ends its children when it has drained. */
+ * service; both are for the server, which ends its children when it has drained (SIGNALS_CHILD). */
 #include "kernel/cli/serve.h"
 
 #include <errno.h>
@@ -126,9 +126,6 @@ int serve_pipe(void)
 {
     int rc = 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
     while (rc == 0)
         rc = serve_one();
     return rc == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;

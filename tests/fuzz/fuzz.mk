@@ -21,7 +21,8 @@ FUZZ_SOURCES_connection   := $(FUZZ_BENCH)
 FUZZ_SOURCES_segmentation := $(FUZZ_BENCH)
 FUZZ_SOURCES_query        := server/http/request.c server/http/syntax.c kernel/bounded.c
 FUZZ_SOURCES_options      := $(filter-out server/main.c server/app.c,$(wildcard server/*.c)) \
-                             $(wildcard server/*/*.c) $(filter-out kernel/main.c,$(wildcard kernel/*.c))
+                             $(wildcard server/*/*.c) $(filter-out kernel/main.c,$(wildcard kernel/*.c)) \
+                             $(wildcard process/*.c)
 
 comma ?= ,
 FUZZ_WRAPS := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free shutdown accept4 close time \
