@@ -19,6 +19,7 @@
 
 #include "process/signals.h"
 #include "process/stdio.h"
+#include "process/writer.h"
 
 #define PROGRAM "offloop-probe"
 
@@ -286,6 +287,25 @@ static int report(const struct options *options, FILE *csv, const struct sample 
     return summary.answered == summary.count ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* A run waits for nobody who reads what is said about it. */
+static size_t describe_loss(unsigned count, char *line)
+{
+    return (size_t)snprintf(line, WRITER_LINE_BYTES, PROGRAM ": %u lines were not read\n", count);
+}
+
+static struct writer *standard_error(void)
+{
+    static struct writer writer = WRITER(STDERR_FILENO, describe_loss);
+    return &writer;
+}
+
+static void say(const char *what)
+{
+    char line[100];
+    int length = snprintf(line, sizeof line, PROGRAM ": %s\n", what);
+    writer_put(standard_error(), line, (size_t)length);
+}
+
 static int probe(const struct options *options, struct load_plan *plan, struct sample *samples)
 {
     FILE *csv = open_csv(options);
@@ -293,6 +313,7 @@ static int probe(const struct options *options, struct load_plan *plan, struct s
     int error = resolve(options, &plan->address);
     if (error == 0)
         error = load_run(plan, samples, &count);
+    (void)writer_flush(standard_error(), 500); /* before what is said at the end */
     if (error != 0)
         return run_error("cannot connect to", options->url, uv_strerror(error));
     return report(options, csv, samples, count);
@@ -314,7 +335,7 @@ int main(int argc, char **argv)
         .count = options.rate * (options.warmup_s + options.duration_s),
         .connections = options.connections,
         .timeout_ms = options.timeout_s * 1000,
-        .progress = options.verbose ? stderr : NULL,
+        .say = options.verbose ? say : NULL,
     };
     struct sample *samples = calloc(plan.count, sizeof *samples);
     if (!samples)

@@ -64,8 +64,8 @@ static int64_t intended_ns(const struct load *load, size_t request)
 
 static void say(const struct load *load, const char *what)
 {
-    if (load->plan->progress)
-        fprintf(load->plan->progress, "offloop-probe: %s\n", what);
+    if (load->plan->say)
+        load->plan->say(what);
 }
 
 /* ---------------------------------------------------------------- the end */

@@ -21,7 +21,9 @@ struct load_plan {
     size_t count;        /* all requests, with the warm-up; at least 1, at most LOAD_SAMPLES_MAX */
     size_t connections;  /* 1 to LOAD_CONNECTIONS_MAX */
     uint64_t timeout_ms; /* for connecting at the start, and for the last answers */
-    FILE *progress; /* says when the measurement begins and when the last request is due; or NULL */
+    /* Is told when the measurement begins and when the last request is due, and may not wait; or
+     * NULL. */
+    void (*say)(const char *what);
 };
 
 /* Runs to its end, on a loop of its own, in the calling thread. `samples` has room for plan->count;

@@ -81,10 +81,19 @@ static int find_database(struct options *options, struct place *place)
     return rc;
 }
 
+static int run(struct options *options, char **arguments)
+{
+    struct place place;
+    if (find_database(options, &place) != 0)
+        return EXIT_FAILURE;
+    if (options->cluster > 0 && member_number() == 0)
+        return cluster_run(options, arguments, exit_at_once);
+    return app_run(options, exit_at_once);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
-    struct place place;
     char error[300];
     if (stdio_begin() != 0)
         return EXIT_FAILURE;
@@ -101,9 +110,7 @@ int main(int argc, char **argv)
         break;
     }
     prepare_process(&options);
-    if (find_database(&options, &place) != 0)
-        return EXIT_FAILURE;
-    if (options.cluster > 0 && member_number() == 0)
-        return cluster_run(&options, argv, exit_at_once);
-    return app_run(&options, exit_at_once);
+    int status = run(&options, argv);
+    log_flush();
+    return status;
 }

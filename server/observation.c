@@ -234,6 +234,17 @@ static unsigned port_behind(const char *patient)
     return port < 65535 ? (unsigned)port + 1 : 0;
 }
 
+static void log_report(const char *name, int error)
+{
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddStringToObject(fields, "file", name);
+    if (error == 0)
+        log_event(LOG_INFO, "reported", fields, "SIGUSR2: a report is in %s", name);
+    else
+        log_event(LOG_ERROR, "report_failed", fields, "cannot write %s: %s", name,
+                  strerror(-error));
+}
+
 /* If the port was not asked for by number, any will do. */
 static int start_observer(struct observation *observation, const struct options *options,
                           struct observer_options *observer_options)
@@ -264,6 +275,7 @@ int observation_start(struct observation *observation, const struct options *opt
         .config = observation->config,
         .patient = observation->patient,
         .blocked_after_ms = options->blocked_after,
+        .on_report = log_report,
     };
     int rc = start_observer(observation, options, &observer_options);
     if (rc != 0)

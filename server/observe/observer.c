@@ -61,8 +61,8 @@ static void on_report(uv_signal_t *handle, int number)
     int rc = file != NULL ? report_write(file, &observer->survey, &observer->verdict) : -errno;
     if (file != NULL && fclose(file) != 0)
         rc = -errno;
-    if (rc != 0)
-        fprintf(stderr, "offloop: cannot write %s: %s\n", name, strerror(-rc));
+    if (observer->options.on_report != NULL)
+        observer->options.on_report(name, rc);
 }
 
 /* The signal is for a thread that is not frozen, and must not wake one that computes: the caller

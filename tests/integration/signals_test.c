@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "server/app.h"
+#include "server/log.h"
 #include "tests/support/harness.h"
 
 enum { AT_ONCE = 99 };
@@ -45,7 +46,9 @@ static void run_child(unsigned port, int log)
     if (options_parse(&options, 4, arguments, error, sizeof error) != OPTIONS_RUN)
         _exit(2);
     dup2(log, STDERR_FILENO);
-    exit(app_run(&options, end_at_once)); /* not _exit: coverage is written there */
+    int status = app_run(&options, end_at_once);
+    log_flush();
+    exit(status); /* not _exit: coverage is written there */
 }
 
 static struct child start(unsigned port)

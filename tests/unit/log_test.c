@@ -29,6 +29,7 @@ static const char *capture_end(struct capture *capture)
 {
     static char text[4096];
     size_t length = 0;
+    log_flush();
     dup2(capture->saved, STDERR_FILENO);
     close(capture->saved);
     while (length == 0 || text[length - 1] != '\n') {
@@ -143,6 +144,74 @@ static void test_a_sentence_on_a_terminal(void **state)
     assert_string_equal(capture_end(&capture), "offloop: 3 connections are cut\r\n");
 }
 
+static void fill(int pipe_end)
+{
+    char dots[4096];
+    memset(dots, '.', sizeof dots);
+    fcntl(pipe_end, F_SETFL, O_NONBLOCK);
+    while (write(pipe_end, dots, sizeof dots) > 0)
+        continue;
+    fcntl(pipe_end, F_SETFL, 0);
+}
+
+/* Reads on until there is a line of this event. */
+static cJSON *read_event(FILE *reader, const char *event)
+{
+    static char text[80000]; /* what the pipe was filled with has no end of a line */
+    for (;;) {
+        assert_non_null(fgets(text, sizeof text, reader));
+        cJSON *line = cJSON_Parse(text + strspn(text, "."));
+        assert_non_null(line);
+        if (strcmp(cJSON_GetObjectItem(line, "event")->valuestring, event) == 0)
+            return line;
+        cJSON_Delete(line);
+    }
+}
+
+/* Nobody reads: nobody waits, also not at the end; and then somebody does. */
+static void test_a_reader_that_does_not_read(void **state)
+{
+    enum { LINES = 400 };
+    struct capture capture = to_a_pipe();
+    (void)state;
+    fill(capture.to);
+    FILE *reader = fdopen(dup(capture.from), "r");
+    int saved = dup(STDERR_FILENO);
+    dup2(capture.to, STDERR_FILENO);
+    for (int i = 0; i < LINES; i++)
+        log_event(LOG_INFO, "unread", NULL, "line %d", i);
+    log_flush();
+    cJSON *line = read_event(reader, "lines_lost");
+    int lost = cJSON_GetObjectItem(line, "lost")->valueint;
+    assert_in_range(lost, 1, LINES - 1);
+    assert_text(line, "level", "warning");
+    cJSON_Delete(line);
+    log_event(LOG_INFO, "read", NULL, "and on it goes");
+    cJSON_Delete(read_event(reader, "read"));
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    fclose(reader);
+    close(capture.from);
+    close(capture.to);
+}
+
+/* A line goes into a pipe in one piece, or it goes without its fields. */
+static void test_fields_that_are_too_long(void **state)
+{
+    static char word[5000];
+    struct capture capture = to_a_pipe();
+    cJSON *fields = cJSON_CreateObject();
+    (void)state;
+    memset(word, 'w', sizeof word - 1);
+    cJSON_AddStringToObject(fields, "word", word);
+    capture_begin(&capture);
+    log_event(LOG_ERROR, "long", fields, "%s", "it is long");
+    cJSON *line = cJSON_Parse(capture_end(&capture));
+    assert_text(line, "message", "it is long");
+    assert_int_equal(cJSON_GetArraySize(line), 4);
+    cJSON_Delete(line);
+}
+
 /* cJSON's memory, of which one piece cannot be had. */
 static unsigned pieces_asked, piece_missing;
 static int pieces_out;
@@ -168,6 +237,7 @@ static void log_with_fields(void)
     cJSON_AddNumberToObject(fields, "waited", 3);
     capture_begin(&capture);
     log_event(LOG_INFO, "loop_free", fields, "it is");
+    log_flush();
     fprintf(stderr, "\n"); /* the line may be lost, and the end must come */
     (void)capture_end(&capture);
 }
@@ -194,6 +264,8 @@ int main(void)
         cmocka_unit_test(test_levels_and_no_fields),
         cmocka_unit_test(test_a_long_message_is_cut),
         cmocka_unit_test(test_a_sentence_on_a_terminal),
+        cmocka_unit_test(test_a_reader_that_does_not_read),
+        cmocka_unit_test(test_fields_that_are_too_long),
         cmocka_unit_test(test_memory_that_is_short),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
