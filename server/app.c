@@ -13,12 +13,14 @@
 #include <uv.h>
 
 #include "server/cluster/member.h"
+#include "server/hangup.h"
 #include "server/http/server.h"
 #include "server/log.h"
 #include "server/machine/pool.h"
 #include "server/observation.h"
 #include "server/program.h"
 #include "server/routes/routes.h"
+#include "server/spawn.h"
 #include "server/systemd.h"
 
 /* Nobody waits for a member that was replaced, so it has time for clients that are slow to ask. */
@@ -37,18 +39,29 @@ struct app {
     uv_timer_t watchdog; /* tells the service manager that the loop turns */
     uv_signal_t signals[2];
     void (*on_second_signal)(int signal);
+    struct hangup hangup;   /* unless it is a member */
+    struct orphans orphans; /* likewise */
     bool handles_signals, draining;
 };
 
 /* ------------------------------------------------------------------ the end */
+
+static void ignore_signals(struct app *app)
+{
+    for (int i = 0; app->handles_signals && i < 2; i++)
+        uv_close((uv_handle_t *)&app->signals[i], NULL);
+    if (app->handles_signals && app->context.member == 0) {
+        hangup_end(&app->hangup);
+        orphans_end(&app->orphans);
+    }
+}
 
 static void on_http_closed(void *data)
 {
     struct app *app = data;
     uv_close((uv_handle_t *)&app->drain_timer, NULL);
     uv_close((uv_handle_t *)&app->watchdog, NULL);
-    for (int i = 0; app->handles_signals && i < 2; i++)
-        uv_close((uv_handle_t *)&app->signals[i], NULL);
+    ignore_signals(app);
     member_leave(&app->member);
     offload_stop(app->offload);
     slow_io_stop(app->slow_io);
@@ -318,6 +331,18 @@ static void on_signal(uv_signal_t *handle, int number)
     app_drain(app);
 }
 
+/* There is nobody whom a server alone could replace. */
+static void on_hangup(void *data, bool ends)
+{
+    struct app *app = data;
+    if (!ends) {
+        log_event(LOG_INFO, "hangup", NULL, "SIGHUP: no cluster, so nothing is restarted");
+        return;
+    }
+    (void)systemd_notify("STOPPING=1");
+    app_drain(app);
+}
+
 static void on_watchdog(uv_timer_t *timer)
 {
     (void)timer;
@@ -364,6 +389,10 @@ static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_sig
         uv_signal_init(loop, &app->signals[i]);
         app->signals[i].data = app;
         uv_signal_start(&app->signals[i], on_signal, ending_signals[i]);
+    }
+    if (app->context.member == 0) {
+        hangup_begin(&app->hangup, loop, on_hangup, app);
+        orphans_begin(&app->orphans, loop);
     }
 }
 

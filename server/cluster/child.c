@@ -1,6 +1,6 @@
 /* child.c – see child.h.
  *
- * Members lead a session of their own (UV_PROCESS_DETACHED), so a Ctrl-C or a closed terminal
+ * Members lead a session of their own, so a Ctrl-C or a closed terminal
  * speaks to the parent only, and the parent to its members, once. */
 #include "server/cluster/child.h"
 
@@ -31,7 +31,7 @@ static void on_closed(uv_handle_t *handle)
 static void child_close(struct child *child)
 {
     if (child->open_handles == 3) /* it came as far as a process */
-        uv_close((uv_handle_t *)&child->process, on_closed);
+        uv_close((uv_handle_t *)&child->process.exits, on_closed);
     uv_close((uv_handle_t *)&child->channel, on_closed);
     uv_close((uv_handle_t *)&child->patience, on_closed);
 }
@@ -66,7 +66,7 @@ void child_drain(struct child *child)
 void child_kill(struct child *child)
 {
     child->killed = true;
-    (void)uv_process_kill(&child->process, SIGKILL);
+    spawned_kill(&child->process, SIGKILL);
 }
 
 /* ------------------------------------------------------------------ what it says */
@@ -135,9 +135,9 @@ static void on_channel(uv_poll_t *poll, int status, int events)
 }
 
 /* What it said before it ended counts: a connection that it has taken is not dealt again. */
-static void on_child_exit(uv_process_t *process, int64_t status, int number)
+static void on_child_exit(struct spawned *process, int64_t status, int number)
 {
-    struct child *child = process->data;
+    struct child *child = process->exits.data;
     char how[100];
     hear_all(child);
     if (child->late)
@@ -200,11 +200,6 @@ static char **environment_with(char own[2][40])
     return variables;
 }
 
-static uv_stdio_container_t inherit(int fd)
-{
-    return (uv_stdio_container_t){.flags = fd >= 0 ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
-}
-
 static int spawn(struct child *child, const struct child_identity *identity, int channel)
 {
     const struct child_plan *plan = child->plan;
@@ -214,19 +209,19 @@ static int spawn(struct child *child, const struct child_identity *identity, int
     char **variables = environment_with(own);
     if (variables == NULL)
         return UV_ENOMEM;
-    uv_stdio_container_t stdio[MEMBER_LISTENER_FD + 1] = {inherit(0), inherit(1), inherit(2)};
-    stdio[MEMBER_CHANNEL_FD] = inherit(channel);
-    stdio[MEMBER_RECORDINGS_FD] = inherit(plan->recordings);
-    stdio[MEMBER_LISTENER_FD] = inherit(identity->listener);
-    uv_process_options_t options = {.file = plan->program,
-                                    .args = plan->arguments,
-                                    .env = variables,
-                                    .flags = UV_PROCESS_DETACHED,
-                                    .exit_cb = on_child_exit,
-                                    .stdio = stdio,
-                                    .stdio_count = MEMBER_LISTENER_FD + 1};
+    const struct spawn_plan spawn_plan = {
+        .program = plan->program,
+        .arguments = plan->arguments,
+        .environment = variables,
+        .own_session = true,
+        .descriptors = {0, 1,
+                        2, [MEMBER_CHANNEL_FD] = channel, [MEMBER_RECORDINGS_FD] = plan->recordings,
+                        [MEMBER_LISTENER_FD] = identity->listener},
+        .descriptor_count = MEMBER_LISTENER_FD + 1,
+    };
     child->open_handles++;
-    int rc = uv_spawn(plan->loop, &child->process, &options);
+    spawned_init(&child->process, plan->loop);
+    int rc = spawned_start(&child->process, &spawn_plan, on_child_exit);
     free(variables);
     return rc;
 }
@@ -240,7 +235,7 @@ static struct child *child_new(const struct child_plan *plan, int channel, void 
         return NULL;
     }
     uv_timer_init(plan->loop, &child->patience);
-    child->patience.data = child->channel.data = child->process.data = child;
+    child->patience.data = child->channel.data = child->process.exits.data = child;
     child->plan = plan;
     child->owner = owner;
     child->dealt = -1;

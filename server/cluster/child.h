@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "server/spawn.h"
+
 struct child;
 
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
@@ -45,7 +47,7 @@ struct child {
     uint64_t ready_ms; /* when it became ready, by the loop's clock; 0: it never did */
     int dealt;         /* the connection that it has not answered for, or -1 */
 
-    uv_process_t process;
+    struct spawned process;
     uv_poll_t channel;
     uv_timer_t patience;
     int channel_fd;

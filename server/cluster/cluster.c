@@ -26,14 +26,16 @@
 #include "server/cluster/dealer.h"
 #include "server/cluster/renewal.h"
 #include "server/cluster/slot.h"
+#include "server/hangup.h"
 #include "server/http/json.h"
 #include "server/http/listener.h"
 #include "server/log.h"
 #include "server/observation.h"
 #include "server/program.h"
+#include "server/spawn.h"
 #include "server/systemd.h"
 
-enum { DRAIN_MARGIN_MS = 2000, SIGNALS = 3 };
+enum { DRAIN_MARGIN_MS = 2000, SIGNALS = 2 };
 
 #define NOT_SPAWNED "cannot be spawned: "
 
@@ -52,7 +54,8 @@ struct cluster {
     enum phase phase;
     bool filled; /* the first member was ready, and the others are started */
     struct renewal renewal;
-    bool has_terminal;
+    struct hangup hangup;
+    struct orphans orphans;
     bool hung_up; /* SIGHUP came before it served */
     int status;
 
@@ -132,6 +135,8 @@ static void finish(struct cluster *cluster)
 {
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&cluster->signals[i], NULL);
+    hangup_end(&cluster->hangup);
+    orphans_end(&cluster->orphans);
     uv_close((uv_handle_t *)&cluster->watchdog, NULL);
     dealer_end(&cluster->dealer);
     for (unsigned i = 0; i < cluster->size; i++)
@@ -352,12 +357,10 @@ static void on_ending_signal(uv_signal_t *handle, int number)
     begin_end(cluster, EXIT_SUCCESS);
 }
 
-/* From a terminal that was closed SIGHUP means what it always has meant. */
-static void on_hangup(uv_signal_t *handle, int number)
+static void on_hangup(void *data, bool ends)
 {
-    struct cluster *cluster = handle->data;
-    (void)number;
-    if (cluster->has_terminal && !isatty(STDERR_FILENO) && cluster->phase != ENDING) {
+    struct cluster *cluster = data;
+    if (ends && cluster->phase != ENDING) {
         begin_end(cluster, EXIT_SUCCESS);
     } else if (cluster->phase == STARTING) {
         cluster->hung_up = true;
@@ -368,20 +371,19 @@ static void on_hangup(uv_signal_t *handle, int number)
 
 static void watch_signals(struct cluster *cluster)
 {
-    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT};
     for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(&cluster->loop, &cluster->signals[i]);
         cluster->signals[i].data = cluster;
-        uv_signal_start(&cluster->signals[i], numbers[i] == SIGHUP ? on_hangup : on_ending_signal,
-                        numbers[i]);
+        uv_signal_start(&cluster->signals[i], on_ending_signal, numbers[i]);
     }
+    hangup_begin(&cluster->hangup, &cluster->loop, on_hangup, cluster);
 }
 
 /* ------------------------------------------------------------------ all of it */
 
 static void cluster_init(struct cluster *cluster, char **arguments)
 {
-    cluster->has_terminal = isatty(STDERR_FILENO);
     cluster->listener = -1;
     cluster->size = cluster->options->cluster;
     cluster->plan = (struct child_plan){
@@ -399,6 +401,7 @@ static void cluster_init(struct cluster *cluster, char **arguments)
     renewal_init(&cluster->renewal, cluster->slots, cluster->size);
     uv_timer_init(&cluster->loop, &cluster->watchdog);
     watch_signals(cluster);
+    orphans_begin(&cluster->orphans, &cluster->loop);
 }
 
 static void run(struct cluster *cluster)

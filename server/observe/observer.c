@@ -96,8 +96,11 @@ static void on_http_closed(void *data)
     struct observer *observer = data;
     uv_close((uv_handle_t *)&observer->ticks, NULL);
     uv_close((uv_handle_t *)&observer->ending, NULL);
-    if (observer->takes_signals)
+    if (observer->takes_signals) {
+        sigset_t set = report_signal();
+        pthread_sigmask(SIG_BLOCK, &set, NULL); /* without its handler it would kill */
         uv_close((uv_handle_t *)&observer->reports, NULL);
+    }
 }
 
 /* Its streams end; whoever else is still connected has had time enough. */

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "server/offload/priority.h"
 
@@ -104,7 +106,7 @@ static void child_end(struct kernel_child *child)
     free(child->image);
     child->image = NULL;
     uv_timer_stop(&child->timer);
-    uv_close((uv_handle_t *)&child->process, on_handle_closed);
+    uv_close((uv_handle_t *)&child->process.exits, on_handle_closed);
     uv_close((uv_handle_t *)&child->to, on_handle_closed);
     uv_close((uv_handle_t *)&child->from, on_handle_closed);
 }
@@ -119,7 +121,7 @@ static void child_kill(struct kernel_child *child, const char *fault)
     child->fault = fault;
     uv_timer_stop(&child->timer);
     uv_read_stop((uv_stream_t *)&child->from);
-    uv_process_kill(&child->process, SIGKILL);
+    spawned_kill(&child->process, SIGKILL);
 }
 
 /* It has died by itself, and on_child_exit is about to hear of it. */
@@ -141,9 +143,9 @@ static void describe_death(const struct kernel_child *child, int64_t status, int
         snprintf(text, size, "the child process ended with status %d", (int)status);
 }
 
-static void on_child_exit(uv_process_t *process, int64_t status, int signal)
+static void on_child_exit(struct spawned *process, int64_t status, int signal)
 {
-    struct kernel_child *child = process->data;
+    struct kernel_child *child = process->exits.data;
     struct job *job = child->job;
     child->job = NULL;
     if (job != NULL) {
@@ -308,22 +310,45 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 
 /* ------------------------------------------------------------------ beginning and end */
 
-static int spawn(struct kernel_child *child)
+/* A pair of sockets, as libuv's own pipes to children are. Returns the child's end, or a negative
+ * UV_E… code. */
+static int open_pipe(uv_pipe_t *pipe)
+{
+    int ends[2];
+    int rc = uv_socketpair(SOCK_STREAM, 0, ends, UV_NONBLOCK_PIPE, 0);
+    if (rc != 0)
+        return rc;
+    rc = uv_pipe_open(pipe, ends[0]);
+    if (rc == 0)
+        return ends[1];
+    close(ends[0]);
+    close(ends[1]);
+    return rc;
+}
+
+static int spawn_with(struct kernel_child *child, int to, int from)
 {
     char program[4096], pipe_option[] = "--pipe";
     snprintf(program, sizeof program, "%s", child->plan->program);
     char *arguments[] = {program, pipe_option, NULL};
-    uv_stdio_container_t stdio[3] = {
-        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&child->to},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->from},
-        {.flags = UV_INHERIT_FD, .data.fd = 2},
-    };
-    uv_process_options_t options = {.file = program,
-                                    .args = arguments,
-                                    .exit_cb = on_child_exit,
-                                    .stdio = stdio,
-                                    .stdio_count = 3};
-    return uv_spawn(child->plan->loop, &child->process, &options);
+    const struct spawn_plan plan = {.program = program,
+                                    .arguments = arguments,
+                                    .descriptors = {to, from, STDERR_FILENO},
+                                    .descriptor_count = 3};
+    return spawned_start(&child->process, &plan, on_child_exit);
+}
+
+static int spawn(struct kernel_child *child)
+{
+    int to = open_pipe(&child->to);
+    if (to < 0)
+        return to;
+    int from = open_pipe(&child->from);
+    int rc = from < 0 ? from : spawn_with(child, to, from);
+    close(to);
+    if (from >= 0)
+        close(from);
+    return rc;
 }
 
 void kernel_child_init(struct kernel_child *child, const struct kernel_child_plan *plan,
@@ -338,12 +363,12 @@ int kernel_child_start(struct kernel_child *child)
 {
     uv_pipe_init(child->plan->loop, &child->to, 0);
     uv_pipe_init(child->plan->loop, &child->from, 0);
-    child->to.data = child->from.data = child->process.data = child;
+    spawned_init(&child->process, child->plan->loop);
+    child->to.data = child->from.data = child->process.exits.data = child;
     child->open_handles = 3;
     child->fault = NULL;
     await_head(child);
     int rc = spawn(child);
-    child->process.data = child;
     child->started = rc == 0;
     if (rc != 0) {
         child_end(child);

@@ -23,6 +23,7 @@
 
 #include "kernel/wire.h"
 #include "server/offload/strategy.h"
+#include "server/spawn.h"
 
 /* What all children of a pool have in common. Outlives them. */
 struct kernel_child_plan {
@@ -55,7 +56,7 @@ struct kernel_child {
     enum kernel_child_state state;
     bool closing; /* it is not started again */
     bool started; /* the last attempt to start it went well */
-    uv_process_t process;
+    struct spawned process;
     uv_pipe_t to, from;
     unsigned open_handles; /* of these three */
     uv_timer_t timer;      /* its rest, or a grace before it is killed */

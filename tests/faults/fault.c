@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <spawn.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -232,7 +233,7 @@ static struct {
     __typeof__(&read) read;
     __typeof__(&write) write;
     __typeof__(&accept4) accept4;
-    __typeof__(&fork) fork;
+    __typeof__(&posix_spawnp) posix_spawnp;
     __typeof__(&socketpair) socketpair;
     __typeof__(&bind) bind;
     __typeof__(&listen) listen;
@@ -246,7 +247,7 @@ static __attribute__((constructor)) void find_system_calls(void)
     FIND(read);
     FIND(write);
     FIND(accept4);
-    FIND(fork);
+    FIND(posix_spawnp);
     FIND(socketpair);
     FIND(bind);
     FIND(listen);
@@ -311,9 +312,13 @@ int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
     return next.accept4(fd, address, length, flags);
 }
 
-pid_t fork(void)
+int posix_spawnp(pid_t *pid, const char *program, const posix_spawn_file_actions_t *actions,
+                 const posix_spawnattr_t *attributes, char *const arguments[],
+                 char *const environment[])
 {
-    return strikes(FAULT_FORK) ? fail(EAGAIN) : next.fork();
+    if (strikes(FAULT_FORK))
+        return EAGAIN;
+    return next.posix_spawnp(pid, program, actions, attributes, arguments, environment);
 }
 
 /* libuv's, for the pipes to a child process. */

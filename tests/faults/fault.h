@@ -24,7 +24,7 @@
     row(SQLITE_CALL, "open, exec, prepare, step of SQLite: an error") \
     row(QUEUE_WORK, "uv_queue_work: ENOMEM")                          \
     row(THREAD, "uv_thread_create: EAGAIN")                           \
-    row(FORK, "fork: EAGAIN")                                         \
+    row(FORK, "posix_spawn: EAGAIN")                                  \
     row(SOCKET, "socket, setsockopt, socketpair: EMFILE")             \
     row(LISTEN, "bind, listen: EADDRINUSE")                           \
     row(MAPPING, "memfd_create, ftruncate, mmap: ENOMEM")             \
