@@ -2,6 +2,7 @@
 #include "tests/support/program.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -40,7 +41,13 @@ static void pass_listener(int listener)
     setenv("LISTEN_FDS", "1", 1);
 }
 
-static struct program run(int listener, const char *path, char **arguments)
+struct start {
+    int listener;
+    void (*prepare)(void *data);
+    void *data;
+};
+
+static struct program run(const struct start *start, const char *path, char **arguments)
 {
     int ends[2];
     fflush(stdout);
@@ -52,8 +59,10 @@ static struct program run(int listener, const char *path, char **arguments)
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
-        if (listener >= 0)
-            pass_listener(listener);
+        if (start->listener >= 0)
+            pass_listener(start->listener);
+        if (start->prepare != NULL)
+            start->prepare(start->data);
         execv(path, arguments);
         _exit(127);
     }
@@ -63,23 +72,37 @@ static struct program run(int listener, const char *path, char **arguments)
     return program;
 }
 
-static struct program run_with(const char *path, int listener, va_list list)
+static struct program run_with(const char *path, const struct start *start, va_list list)
 {
     char *arguments[ARGUMENTS_MAX] = {(char[]){"offloop"}, (char[]){"--port=0"},
                                       (char[]){"--slow-io=timer"}};
     int count = 3;
     while (count < ARGUMENTS_MAX - 1 && (arguments[count] = va_arg(list, char *)) != NULL)
         count++;
-    return run(listener, path, arguments);
+    return run(start, path, arguments);
+}
+
+static struct program run_ours(const struct start *start, va_list list)
+{
+    char path[4096];
+    program_path(path, sizeof path);
+    return run_with(path, start, list);
 }
 
 struct program program_start(int listener, ...)
 {
-    char path[4096];
     va_list list;
-    program_path(path, sizeof path);
     va_start(list, listener);
-    struct program program = run_with(path, listener, list);
+    struct program program = run_ours(&(struct start){listener, NULL, NULL}, list);
+    va_end(list);
+    return program;
+}
+
+struct program program_start_prepared(void (*prepare)(void *data), void *data, int listener, ...)
+{
+    va_list list;
+    va_start(list, listener);
+    struct program program = run_ours(&(struct start){listener, prepare, data}, list);
     va_end(list);
     return program;
 }
@@ -88,7 +111,7 @@ struct program program_start_at(const char *path, ...)
 {
     va_list list;
     va_start(list, path);
-    struct program program = run_with(path, -1, list);
+    struct program program = run_with(path, &(struct start){-1, NULL, NULL}, list);
     va_end(list);
     return program;
 }
@@ -114,18 +137,54 @@ void signal_one(pid_t pid, int number)
     assert_int_equal(kill(pid, number), 0);
 }
 
+/* "S 123 …": its state, its parent and so on. Returns whether there is such a process. */
+static bool read_stat(pid_t pid, char *text, size_t size)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    bool read = file != NULL && fgets(text, (int)size, file) != NULL;
+    if (file != NULL)
+        fclose(file);
+    if (read)
+        memmove(text, strrchr(text, ')') + 2, strlen(strrchr(text, ')') + 2) + 1);
+    return read;
+}
+
 void freeze_one(pid_t pid)
 {
-    char path[40], text[512], state = 0;
+    char text[512] = "";
     signal_one(pid, SIGSTOP);
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    while (state != 'T') {
-        FILE *file = fopen(path, "r");
-        assert_non_null(file);
-        assert_non_null(fgets(text, sizeof text, file));
-        fclose(file);
-        state = strrchr(text, ')')[2];
+    while (text[0] != 'T')
+        assert_true(read_stat(pid, text, sizeof text));
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char text[512];
+    return read_stat(pid, text, sizeof text) ? (pid_t)strtol(text + 2, NULL, 10) : 0;
+}
+
+static unsigned add_children(pid_t parent, pid_t *pids, unsigned count, unsigned max)
+{
+    DIR *folder = opendir("/proc");
+    const struct dirent *entry;
+    assert_non_null(folder);
+    while (count < max && (entry = readdir(folder)) != NULL) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 1 && parent_of(pid) == parent)
+            pids[count++] = pid;
     }
+    closedir(folder);
+    return count;
+}
+
+unsigned program_descendants(pid_t pid, pid_t *pids, unsigned max)
+{
+    unsigned count = add_children(pid, pids, 0, max);
+    for (unsigned i = 0; i < count; i++)
+        count = add_children(pids[i], pids, count, max);
+    return count;
 }
 
 bool program_await(struct program *program, const char *event)

@@ -23,7 +23,12 @@ struct program {
  * `listener` is passed to it as by a service manager, unless it is -1. */
 struct program program_start(int listener, ...) __attribute__((sentinel));
 
-/* The same with the program at `path`. */
+/* The same; `prepare` is called in its process just before it becomes the program, and gives it
+ * what a starter can: closed descriptors, blocked signals, limits. */
+struct program program_start_prepared(void (*prepare)(void *data), void *data, int listener, ...)
+    __attribute__((sentinel));
+
+/* The same as the first with the program at `path`. */
 struct program program_start_at(const char *path, ...) __attribute__((sentinel));
 
 /* Where build/offloop is. */
@@ -59,6 +64,10 @@ pid_t pid_in(const char *text);
 /* kill(2) for one process only: the test fails, and nobody is hit, if `pid` is anything else. A -1
  * that came from a text without a pid would mean every process of this machine. */
 void signal_one(pid_t pid, int number);
+
+/* The pids of all processes that this one has started, they have started, and so on, of which there
+ * are at most `max`. Returns how many. */
+unsigned program_descendants(pid_t pid, pid_t *pids, unsigned max);
 
 /* SIGSTOP; returns when it stands still. SIGCONT or SIGKILL ends that. */
 void freeze_one(pid_t pid);
