@@ -6,9 +6,9 @@
 
 enum log_level { LOG_INFO, LOG_WARNING, LOG_ERROR };
 
-/* Takes one line, and never waits for whoever reads it (process/writer.h). From any thread. `event` is a word for programs, the message (printf style) a
- * sentence for people, and `fields` what else programs want to know: an object, taken over, or
- * NULL. */
+/* Takes one line, and never waits for whoever reads it (process/writer.h). From any thread. `event`
+ * is a word for programs, the message (printf style) a sentence for people, and `fields` what else
+ * programs want to know: an object, taken over, or NULL. */
 void log_event(enum log_level level, const char *event, cJSON *fields, const char *message, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -114,14 +114,19 @@ static void test_a_cluster(void **state)
 
 /* Signals rain on whatever a cluster has started, from before the first member's main to the last
  * one's end. */
+static void rain_on(pid_t target)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not go on without its test */
+    for (int i = 0;; i = (i + 1) % FOR_ALL)
+        signal_descendants(target, for_all[i]);
+}
+
 static pid_t start_rain(pid_t target)
 {
     pid_t rain = fork();
     assert_true(rain >= 0);
     if (rain == 0)
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not go on without its test */
-    for (int i = 0; rain == 0; i++)
-        signal_descendants(target, for_all[i % FOR_ALL]);
+        rain_on(target);
     return rain;
 }
 
