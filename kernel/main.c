@@ -88,7 +88,7 @@ static int print(const struct command *command)
 int main(int argc, char **argv)
 {
     struct command command = {.action = COMMAND_RUN};
-    if (stdio_begin() != 0)
+    if (stdio_begin(PROGRAM) != 0)
         return EXIT_FAILURE;
     if (command_parse(&command, argc, argv) != 0)
         return EXIT_USAGE;

@@ -323,7 +323,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     char request[PATH_MAX_BYTES + HOST_MAX + 128];
-    if (stdio_begin() != 0)
+    if (stdio_begin(PROGRAM) != 0)
         return EXIT_FAILURE;
     signals_begin(SIGNALS_TOOL);
     parse_options(&options, argc, argv);

@@ -8,17 +8,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+static bool is_closed(int fd)
+{
+    return fcntl(fd, F_GETFD) < 0 && errno == EBADF;
+}
+
 /* In this order, open gives the number that is missing: the lowest. */
-int stdio_begin(void)
+int stdio_begin(const char *program)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", mode) < 0)
-            return -errno;
+        if (!is_closed(fd) || open("/dev/null", mode) == fd)
+            continue;
+        fprintf(stderr, "%s: descriptor %d is closed, and /dev/null cannot be opened: %s\n",
+                program, fd, strerror(errno));
+        return -1;
     }
     return 0;
 }

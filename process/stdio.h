@@ -4,8 +4,9 @@
 
 /* First of all in main: what the starter has closed of the descriptors 0, 1 and 2 is opened, so
  * that nothing else lands there. On them every read and write fails, as it would if they were
- * closed. Returns 0, or a negative errno: then the program must not go on. */
-int stdio_begin(void);
+ * closed. Returns 0, or -1 after a word on standard error, if there is one: then `program` must not
+ * go on. */
+int stdio_begin(const char *program);
 
 /* Has everything got through that was written to standard output? Returns 0, or -1 after a word on
  * standard error, which `program` begins. Nothing may be written afterwards. */

@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     char error[300];
-    if (stdio_begin() != 0)
+    if (stdio_begin("offloop") != 0)
         return EXIT_FAILURE;
     signals_begin(SIGNALS_SERVER);
     switch (options_parse(&options, argc, argv, error, sizeof error)) {
