@@ -339,6 +339,7 @@ static void on_hangup(void *data, bool ends)
         log_event(LOG_INFO, "hangup", NULL, "SIGHUP: no cluster, so nothing is restarted");
         return;
     }
+    log_event(LOG_INFO, "draining", NULL, "SIGHUP: the terminal is closed");
     (void)systemd_notify("STOPPING=1");
     app_drain(app);
 }

@@ -361,6 +361,8 @@ static void on_hangup(void *data, bool ends)
 {
     struct cluster *cluster = data;
     if (ends && cluster->phase != ENDING) {
+        log_event(LOG_INFO, "draining", NULL, "SIGHUP: the terminal is closed");
+        (void)systemd_notify("STOPPING=1");
         begin_end(cluster, EXIT_SUCCESS);
     } else if (cluster->phase == STARTING) {
         cluster->hung_up = true;
