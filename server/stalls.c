@@ -13,7 +13,7 @@ static const uint64_t MS = 1000000, PAUSE_NS = 500000000;
 static bool is_time(uint64_t *told_ns)
 {
     uint64_t now_ns = trip_clock_ns();
-    if (*told_ns != 0 && now_ns - *told_ns < PAUSE_NS)
+    if (*told_ns != 0 && trip_elapsed_ns(*told_ns, now_ns) < PAUSE_NS)
         return false;
     *told_ns = now_ns;
     return true;
@@ -25,7 +25,7 @@ static bool on_blocked(void *data, uint64_t since_ns, const struct lane_view *vi
     char by[96] = "something that is no job";
     if (!is_time(&stalls->told_blocked_ns))
         return false;
-    double ms = (double)(trip_clock_ns() - since_ns) / (double)MS;
+    double ms = (double)trip_elapsed_ns(since_ns, trip_clock_ns()) / (double)MS;
     if (view->trip != 0)
         names_subject(stalls->names, &view->subject, by, sizeof by);
     cJSON *fields = cJSON_CreateObject();
@@ -55,7 +55,7 @@ static void on_stall(void *data, const struct trace_record *stall)
         stalls->left_out++;
         return;
     }
-    double ms = (double)(stall->ended_ns - stall->began_ns) / (double)MS;
+    double ms = (double)trip_elapsed_ns(stall->began_ns, stall->ended_ns) / (double)MS;
     names_stall(stalls->names, stall, by, sizeof by);
     say_who_waited(stall, waited, sizeof waited);
     if (stalls->left_out > 0)
@@ -71,11 +71,24 @@ static void on_stall(void *data, const struct trace_record *stall)
               by, waited, more);
 }
 
+static void on_stopped(void *data, uint64_t stopped_ns)
+{
+    const struct stalls *stalls = data;
+    double ms = (double)stopped_ns / (double)MS;
+    cJSON *fields = cJSON_CreateObject();
+    cJSON_AddNumberToObject(fields, "stopped_ms", ms);
+    log_event(LOG_WARNING, "process_stopped", fields,
+              "%s did not run for %.0f ms, and no callback held it: the process was stopped "
+              "(Ctrl-Z, SIGSTOP, a debugger), or got no processor",
+              stalls->who, ms);
+}
+
 struct watchdog_listener stalls_listener(struct stalls *stalls)
 {
     return (struct watchdog_listener){
         .on_blocked = on_blocked,
         .on_stall = on_stall,
+        .on_stopped = on_stopped,
         .data = stalls,
         .patience_ms = PATIENCE_MS,
     };

@@ -1,7 +1,9 @@
-/* stalls.h – a line for a loop that is blocked, and another when it is free again.
+/* stalls.h – a line for a loop that is blocked, another when it is free again, and one for a
+ * process that was stopped.
  *
  *     loop blocked for 100 ms so far, by GET /heavy (primes n=20000000)
  *     loop blocked 612 ms by GET /heavy (primes n=20000000); 37 requests waited, the longest 598 ms
+ *     loop did not run for 11975 ms, and no callback held it: the process was stopped (…)
  *
  * The watchdog calls, from its own thread, so the first line comes while it is true. A server under
  * load in mode none would write many: at most two of each kind are written in a second. A block

@@ -5,7 +5,11 @@
  *              │   idle   │ I/O callbacks    check callbacks, closing, timers …  │
  *                         └────────────────── one block ─────────────────────────┘
  *
- * When the poll returned is known only at check: prepared_ns and the idle time since then.
+ * When the poll returned is known only afterwards: prepared_ns and the idle time since then. But a
+ * signal that interrupts the poll (also a stop and its end, or a debugger) makes libuv forget how
+ * long it had been idle by then. So the loop's own time is looked at as well: libuv sets it
+ * whenever a poll returns. It has milliseconds only, and whoever runs a job on the loop sets it,
+ * too.
  *
  * Costs two reads of the clock and one of the idle time for each turn, and another of the idle time
  * if the turn serves requests, however many. */
@@ -26,12 +30,27 @@ static uint64_t idle_since(const struct loop_monitor *monitor)
     return uv_metrics_idle_time(monitor->loop) - monitor->idle_ns;
 }
 
-/* How long the present block has lasted. */
-static uint64_t block_so_far(const struct loop_monitor *monitor, uint64_t now_ns)
+/* When the poll returned whose callbacks run now. */
+static uint64_t returned_ns(const struct loop_monitor *monitor)
 {
-    uint64_t began_ns =
-        monitor->polling ? monitor->prepared_ns + idle_since(monitor) : monitor->began_ns;
-    return now_ns > began_ns ? now_ns - began_ns : 0;
+    if (monitor->polled_ns != 0)
+        return monitor->polled_ns;
+    uint64_t idle_ns = monitor->prepared_ns + idle_since(monitor);
+    uint64_t time_ns = uv_now(monitor->loop) * MS;
+    bool had_job = counter_get(&monitor->recording->lanes[0].since_ns) >= monitor->prepared_ns;
+    return had_job || time_ns < idle_ns ? idle_ns : time_ns;
+}
+
+static uint64_t block_began_ns(const struct loop_monitor *monitor)
+{
+    return monitor->polling ? returned_ns(monitor) : monitor->began_ns;
+}
+
+/* How long it has lasted since from_ns, without the time in which the process was stopped. */
+static uint64_t ran_since(const struct loop_monitor *monitor, uint64_t from_ns, uint64_t now_ns)
+{
+    return trip_elapsed_ns(from_ns, now_ns) -
+           stops_since(&monitor->recording->watch.stops, from_ns, now_ns);
 }
 
 /* ------------------------------------------------------------------ who waited */
@@ -55,10 +74,10 @@ static uint64_t lay_in_socket_ns(int fd)
 /* How long the block that serves a request has lasted when it is read. */
 static uint64_t block_before(struct loop_monitor *monitor, uint64_t now_ns)
 {
-    if (monitor->polling && monitor->polled_ns == 0)
-        monitor->polled_ns = monitor->prepared_ns + idle_since(monitor);
-    uint64_t began_ns = monitor->polling ? monitor->polled_ns : monitor->began_ns;
-    return now_ns > began_ns ? now_ns - began_ns : 0;
+    uint64_t began_ns = block_began_ns(monitor);
+    if (monitor->polling)
+        monitor->polled_ns = began_ns;
+    return ran_since(monitor, began_ns, now_ns);
 }
 
 /* A request that came before the end of the last stall has waited for that, unless the present
@@ -70,7 +89,8 @@ static void enter_wait(struct loop_monitor *monitor, uint64_t block_ns, uint64_t
     monitor->asking_turns = LATE_TURNS;
     counter_add(&monitor->recording->loop.waiters, 1);
     histogram_record(&monitor->recording->loop.waited, waited_ns);
-    if (monitor->has_stall && !again && now_ns - waited_ns < monitor->stall.ended_ns) {
+    if (monitor->has_stall && !again &&
+        trip_elapsed_ns(waited_ns, now_ns) < monitor->stall.ended_ns) {
         wait_for(&monitor->for_stall, waited_ns);
         monitor->stall_turns = LATE_TURNS;
     } else if (block_ns >= LOOP_LATE_MS * MS) {
@@ -84,7 +104,8 @@ void loop_monitor_request(struct loop_monitor *monitor, int fd, uint64_t now_ns)
     monitor->request_ns = now_ns;
     if (block_ns < LOOP_LATE_MS * MS && monitor->asking_turns == 0)
         return;
-    uint64_t waited_ns = lay_in_socket_ns(fd);
+    uint64_t lay_ns = lay_in_socket_ns(fd);
+    uint64_t waited_ns = ran_since(monitor, trip_elapsed_ns(lay_ns, now_ns), now_ns);
     if (waited_ns >= WAITED_MS * MS)
         enter_wait(monitor, block_ns, now_ns, waited_ns);
 }
@@ -130,7 +151,7 @@ static void stall_note(struct loop_monitor *monitor, uint64_t began_ns, uint64_t
     monitor->for_stall = monitor->for_block;
     monitor->stall_turns = LATE_TURNS;
     counter_add(&loop->stalls, 1);
-    counter_add(&loop->stalled_ns, ended_ns - began_ns);
+    counter_add(&loop->stalled_ns, trip_elapsed_ns(began_ns, ended_ns));
 }
 
 static void on_again(uv_idle_t *again)
@@ -159,7 +180,7 @@ static void catch_up(struct loop_monitor *monitor, uint64_t block_ns)
 
 static bool is_past(const struct loop_block *block, uint64_t now_ns)
 {
-    return now_ns - block->ended_ns > LAG_MS * MS;
+    return trip_elapsed_ns(block->ended_ns, now_ns) > LAG_MS * MS;
 }
 
 /* When the worst one is forgotten, the worst since then takes its place. */
@@ -195,6 +216,15 @@ static void ticks_in_block(struct loop_monitor *monitor, uint64_t until_ns)
         histogram_record(&monitor->recording->loop.lag, until_ns - monitor->tick_ns);
 }
 
+/* A stop of the process is no part of the block, which is taken to have begun later; and the ticks
+ * that fell into it were nobody's. */
+static void leave_out_stops(struct loop_monitor *monitor, uint64_t now_ns)
+{
+    uint64_t began_ns = now_ns - ran_since(monitor, monitor->began_ns, now_ns);
+    monitor->tick_ns += (began_ns - monitor->began_ns) / (TICK_MS * MS) * (TICK_MS * MS);
+    monitor->began_ns = began_ns;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct loop_monitor *monitor = prepare->data;
@@ -202,6 +232,7 @@ static void on_prepare(uv_prepare_t *prepare)
     uint64_t now_ns = trip_clock_ns();
     if (!monitor->turns) /* before the first poll the server was being made: nobody waited */
         monitor->began_ns = monitor->tick_ns = now_ns;
+    leave_out_stops(monitor, now_ns);
     uint64_t block_ns = now_ns - monitor->began_ns;
     monitor->turns = true;
     counter_add(&loop->turns, 1);
@@ -220,17 +251,17 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_check(uv_check_t *check)
 {
     struct loop_monitor *monitor = check->data;
-    uint64_t idle_ns = idle_since(monitor);
-    monitor->began_ns = monitor->prepared_ns + idle_ns;
-    monitor->idle_ns += idle_ns;
+    monitor->began_ns = returned_ns(monitor);
+    monitor->idle_ns += idle_since(monitor);
     monitor->polling = false;
-    counter_add(&monitor->recording->loop.idle_ns, idle_ns);
+    counter_add(&monitor->recording->loop.idle_ns, monitor->began_ns - monitor->prepared_ns);
     ticks_in_poll(monitor, monitor->began_ns);
 }
 
 uint64_t loop_monitor_lag_ns(const struct loop_monitor *monitor)
 {
-    uint64_t now_ns = trip_clock_ns(), present_ns = block_so_far(monitor, now_ns);
+    uint64_t now_ns = trip_clock_ns();
+    uint64_t present_ns = ran_since(monitor, block_began_ns(monitor), now_ns);
     uint64_t past_ns = is_past(&monitor->worst, now_ns) ? 0 : monitor->worst.lasted_ns;
     return past_ns > present_ns ? past_ns : present_ns;
 }

@@ -11,6 +11,9 @@
  * The ticks that a block has swallowed are entered one by one when it ends, each with its own
  * delay.
  *
+ * Time in which the whole process was stopped (stops.h) belongs to no block: a block that it
+ * interrupts is as long as the loop ran, and a poll remains a poll.
+ *
  * All functions are called on the loop's thread. */
 #ifndef OFFLOOP_OBSERVE_LOOP_MONITOR_H
 #define OFFLOOP_OBSERVE_LOOP_MONITOR_H

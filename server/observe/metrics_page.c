@@ -95,6 +95,7 @@ VALUE(busy, seconds(counter_get(&member->recording->loop.busy_ns)))
 VALUE(idle, seconds(counter_get(&member->recording->loop.idle_ns)))
 VALUE(stalls, (double)counter_get(&member->recording->loop.stalls))
 VALUE(stalled, seconds(counter_get(&member->recording->loop.stalled_ns)))
+VALUE(stopped, seconds(counter_get(&member->recording->watch.stops.stopped_ns)))
 VALUE(user_cpu, (double)member->process.user_us / 1e6)
 VALUE(system_cpu, (double)member->process.system_us / 1e6)
 VALUE(all_cpu, user_cpu(member) + system_cpu(member))
@@ -157,6 +158,9 @@ static const struct member_family loop_families[] = {
      "Times that the event loop was held for 50 ms or more.", stalls},
     {"offloop_loop_stalled_seconds", EXPOSITION_COUNTER, "seconds", "How long these were together.",
      stalled},
+    {"offloop_process_stopped_seconds", EXPOSITION_COUNTER, "seconds",
+     "Time in which the whole process did not run: SIGSTOP, a debugger, a frozen container.",
+     stopped},
 };
 
 static void begin_member_family(struct page *page, const struct member_family *family)

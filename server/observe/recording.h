@@ -24,6 +24,7 @@
 
 #include "server/http/counters.h"
 #include "server/observe/histogram.h"
+#include "server/observe/stops.h"
 #include "server/observe/trace.h"
 
 enum {
@@ -75,7 +76,8 @@ struct loop_record {
 struct watch_record {
     struct counter sampled_ns;             /* when it was last looked at */
     struct counter progress_ns;            /* when it was last seen to poll */
-    struct counter blocked_since_ns;       /* 0: it is not blocked */
+    struct counter blocked_since_ns;       /* 0: it is not blocked; moved on by stops */
+    struct stops stops;
     struct counter cells[RECORDING_CELLS]; /* (index + 1) << 16 | busy share in 1/10000 */
 };
 

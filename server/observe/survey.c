@@ -30,22 +30,42 @@ double survey_cell(const struct survey_member *member, uint64_t cell)
 
 /* ------------------------------------------------------------------ the loop */
 
+/* Whoever was stopped knows nothing of others: they may have been stopped with it, and need a
+ * moment to show that they run again. */
+static void begin_look(struct survey *survey)
+{
+    uint64_t now_ns = trip_clock_ns();
+    if (survey->now_ns != 0 && trip_elapsed_ns(survey->now_ns, now_ns) > SURVEY_SURE_MS * MS)
+        survey->stopped_ns = now_ns;
+    survey->now_ns = now_ns;
+    survey->present = 0;
+}
+
+static bool is_silent(const struct survey *survey, uint64_t sampled_ns)
+{
+    uint64_t heard_ns = sampled_ns > survey->stopped_ns ? sampled_ns : survey->stopped_ns;
+    return trip_elapsed_ns(heard_ns, survey->now_ns) >= SURVEY_ALIVE_MS * MS;
+}
+
 /* A loop that was back when the watchdog last looked is in time: that the watchdog has not looked
- * since, because the machine is busy, is not the loop's fault. */
-static void look_at_block(struct survey_member *member, uint64_t now_ns)
+ * since, because the machine is busy, is not the loop's fault. And of one that was not back,
+ * nothing is known since a watchdog that is long overdue has last looked. */
+static void look_at_block(const struct survey *survey, struct survey_member *member)
 {
     const struct watch_record *watch = &member->recording->watch;
     uint64_t sampled_ns = counter_get(&watch->sampled_ns);
+    uint64_t known_ns = survey->now_ns;
+    if (trip_elapsed_ns(sampled_ns, known_ns) > SURVEY_SURE_MS * MS)
+        known_ns = sampled_ns;
     member->pid = (int)counter_get(&member->recording->pid);
     member->recorded = counter_get(&member->recording->foreign) == 0;
-    member->alive =
-        member->pid != 0 && (!member->recorded || now_ns < sampled_ns + SURVEY_ALIVE_MS * MS);
+    member->alive = member->pid != 0 && (!member->recorded || !is_silent(survey, sampled_ns));
     uint64_t progress_ns = counter_get(&watch->progress_ns);
     uint64_t since_ns = counter_get(&watch->blocked_since_ns);
-    uint64_t away_ns = sampled_ns > progress_ns && now_ns > progress_ns ? now_ns - progress_ns : 0;
+    uint64_t away_ns = sampled_ns > progress_ns ? trip_elapsed_ns(progress_ns, known_ns) : 0;
     member->lag_ns =
         away_ns > AWAY_MS * MS ? away_ns : counter_get(&member->recording->loop.turn_ns);
-    member->blocked_ns = since_ns != 0 && now_ns > since_ns ? now_ns - since_ns : 0;
+    member->blocked_ns = since_ns != 0 ? trip_elapsed_ns(since_ns, known_ns) : 0;
     member->has_culprit = recording_lane(member->recording, 0, &member->culprit);
 }
 
@@ -54,7 +74,8 @@ static void look_at_utilization(struct survey_member *member)
 {
     const struct loop_record *loop = &member->recording->loop;
     uint64_t busy_ns = counter_get(&loop->busy_ns), idle_ns = counter_get(&loop->idle_ns);
-    double busy = (double)(busy_ns - member->busy_ns), idle = (double)(idle_ns - member->idle_ns);
+    double busy = (double)trip_elapsed_ns(member->busy_ns, busy_ns);
+    double idle = (double)trip_elapsed_ns(member->idle_ns, idle_ns);
     member->busy_ns = busy_ns;
     member->idle_ns = idle_ns;
     if (member->blocked_ns > 0)
@@ -69,7 +90,7 @@ static void look_at_cells(struct survey_member *member, uint64_t now_ns)
     uint64_t epoch_ns = counter_get(&member->recording->epoch_ns);
     uint64_t sampled_ns = counter_get(&member->recording->watch.sampled_ns);
     uint64_t last_ns = sampled_ns < now_ns ? sampled_ns : now_ns;
-    uint64_t end = last_ns > epoch_ns ? (last_ns - epoch_ns) / (RECORDING_CELL_MS * MS) : 0;
+    uint64_t end = trip_elapsed_ns(epoch_ns, last_ns) / (RECORDING_CELL_MS * MS);
     if (end > member->next_cell && survey_cell(member, end - 1) < 0)
         end--;
     member->first_cell = member->next_cell;
@@ -150,8 +171,8 @@ static void look_for_waiting(struct survey *survey, struct survey_member *member
             continue;
         left[out->work]--;
         out->waited = survey->looks;
-        if (survey->now_ns > out->submitted_ns)
-            member->works[out->work].oldest_wait_ns = survey->now_ns - out->submitted_ns;
+        member->works[out->work].oldest_wait_ns =
+            trip_elapsed_ns(out->submitted_ns, survey->now_ns);
     }
 }
 
@@ -179,7 +200,7 @@ static void look_at_works(struct survey *survey, struct survey_member *member)
 static void look_at_requests(struct survey_member *member, uint64_t now_ns)
 {
     uint64_t requests = counter_get(&member->recording->http.requests);
-    double seconds = (double)(now_ns - member->looked_ns) / 1e9;
+    double seconds = (double)trip_elapsed_ns(member->looked_ns, now_ns) / 1e9;
     member->per_second = seconds > 0 ? (double)(requests - member->requests) / seconds : 0;
     member->requests = requests;
     uint64_t closed = counter_get(&member->recording->http.connections_closed);
@@ -206,7 +227,7 @@ static void for_each_window(struct survey_member *member, void (*visit)(struct w
 static void look_at_member(struct survey *survey, struct survey_member *member)
 {
     uint64_t now_ns = survey->now_ns;
-    look_at_block(member, now_ns);
+    look_at_block(survey, member);
     look_at_utilization(member);
     look_at_cells(member, now_ns);
     look_at_trace(survey, member);
@@ -226,11 +247,10 @@ static void look_at_member(struct survey *survey, struct survey_member *member)
 
 void survey_look(struct survey *survey)
 {
-    survey->now_ns = trip_clock_ns();
+    begin_look(survey);
     survey->looks++;
     survey->missed = 0;
     survey->record_count = 0;
-    survey->present = 0;
     for (unsigned i = 0; i < survey->recordings->count; i++) {
         look_at_member(survey, &survey->members[i]);
         survey->present += survey->members[i].pid != 0;
@@ -249,10 +269,9 @@ bool survey_has_new_block(const struct survey *survey)
 
 void survey_glance(struct survey *survey)
 {
-    survey->now_ns = trip_clock_ns();
-    survey->present = 0;
+    begin_look(survey);
     for (unsigned i = 0; i < survey->recordings->count; i++) {
-        look_at_block(&survey->members[i], survey->now_ns);
+        look_at_block(survey, &survey->members[i]);
         survey->present += survey->members[i].pid != 0;
     }
 }

@@ -13,6 +13,7 @@ enum {
     SURVEY_RECORDS = 2000, /* new trace records in one look; what is more is counted as missed */
     SURVEY_OUTSTANDING = 4096,
     SURVEY_ALIVE_MS = 1000,   /* a watchdog that has been silent for longer is gone, or stopped */
+    SURVEY_SURE_MS = 500,     /* what it has seen holds for so long if it does not look again */
     SURVEY_LOOKS_JUDGED = 50, /* the verdict is on so many, about five seconds */
 };
 
@@ -75,7 +76,8 @@ struct survey {
     const struct recordings *recordings;
     uint64_t epoch_ns; /* 0 of the times that are shown */
     uint64_t now_ns, looks;
-    uint64_t missed; /* records, in this look */
+    uint64_t stopped_ns; /* when the observer has last found that it was not running itself */
+    uint64_t missed;     /* records, in this look */
     size_t record_count;
     struct survey_record records[SURVEY_RECORDS]; /* new in this look */
     struct survey_member *members;                /* one for each recording */

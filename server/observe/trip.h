@@ -50,6 +50,13 @@ const char *trip_outcome_name(enum trip_outcome outcome);
 /* Nanoseconds of the monotonic clock, the one of uv_hrtime. Any thread. */
 uint64_t trip_clock_ns(void);
 
+/* How long after from_ns to_ns is: 0 if it is not. For all stamps that two threads or processes
+ * have taken: one may look at its clock, be held up, and come second with the earlier stamp. */
+static inline uint64_t trip_elapsed_ns(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 /* The way out and back, one call each. The recording may be NULL. */
 void trip_submit(struct trip *trip, struct recording *recording, struct trip_subject subject);
 void trip_start(struct trip *trip, struct lane lane);

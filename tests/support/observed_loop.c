@@ -1,7 +1,9 @@
 /* observed_loop.c – see observed_loop.h. */
 #include "tests/support/observed_loop.h"
 
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -85,4 +87,61 @@ void observed_loop_call(struct observed_loop *observed, void (*function)(void *d
     uv_timer_start(&call.timer, on_call, 0, 0);
     while (!call.is_closed)
         observed_loop_turn(observed, 1);
+}
+
+/* ------------------------------------------------------------------ an interrupted poll */
+
+struct interruption {
+    struct observed_loop *observed;
+    pthread_t loop_thread;
+    uint64_t idle_ns; /* when it began */
+    unsigned ms;
+    void (*meanwhile)(void *data);
+    void *data;
+};
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static uint64_t idle_time(const struct interruption *interruption)
+{
+    return uv_metrics_idle_time(&interruption->observed->loop);
+}
+
+/* Until libuv has begun to count anew. */
+static void interrupt(void *data)
+{
+    const struct interruption *interruption = data;
+    uint64_t end_ns = interruption->idle_ns + interruption->ms * UINT64_C(1000000);
+    while (idle_time(interruption) < end_ns)
+        continue;
+    pthread_kill(interruption->loop_thread, SIGUSR1);
+    while (idle_time(interruption) >= end_ns)
+        continue;
+    if (interruption->meanwhile != NULL)
+        interruption->meanwhile(interruption->data);
+    uv_async_send(&interruption->observed->alive);
+}
+
+void observed_loop_interrupt(struct observed_loop *observed, unsigned ms,
+                             void (*meanwhile)(void *data), void *data)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    uv_thread_t thread;
+    struct interruption interruption = {
+        .observed = observed,
+        .loop_thread = pthread_self(),
+        .idle_ns = uv_metrics_idle_time(&observed->loop),
+        .ms = ms,
+        .meanwhile = meanwhile,
+        .data = data,
+    };
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    assert_int_equal(uv_thread_create(&thread, interrupt, &interruption), 0);
+    uv_ref((uv_handle_t *)&observed->alive);
+    (void)uv_run(&observed->loop, UV_RUN_ONCE);
+    uv_unref((uv_handle_t *)&observed->alive);
+    uv_thread_join(&thread);
 }

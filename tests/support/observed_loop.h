@@ -29,6 +29,12 @@ void observed_loop_turn(struct observed_loop *observed, unsigned times);
 /* Runs a function in a callback of the loop, and a turn to its end. */
 void observed_loop_call(struct observed_loop *observed, void (*function)(void *data), void *data);
 
+/* Waits in one poll that a signal interrupts after ms: libuv forgets that it had been idle by then.
+ * Another thread sends the signal, calls meanwhile(data) when the poll goes on, and ends it.
+ * Returns when the turn is over. */
+void observed_loop_interrupt(struct observed_loop *observed, unsigned ms,
+                             void (*meanwhile)(void *data), void *data);
+
 /* Holds the thread for at least so long. */
 void burn_ms(unsigned ms);
 

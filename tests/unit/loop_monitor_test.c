@@ -46,7 +46,9 @@ static struct histogram_snapshot reading(const struct histogram *histogram)
 /* A callback that holds the loop, and when it did. */
 struct hold {
     unsigned ms;
-    uint64_t from_ns, to_ns;
+    uint64_t from_ns, to_ns, lag_ns;
+    struct recording *recording; /* of one in which the process seems to be stopped */
+    const struct loop_monitor *monitor;
 };
 
 static void hold_loop(void *data)
@@ -104,6 +106,16 @@ static void test_idle_time_is_not_busy_time(void **state)
     assert_true(idle_ns >= 45 * MS);
     assert_true(busy_ns + idle_ns <= trip_clock_ns() - from_ns);
     assert_true(reading(&loop->lag).counts[0] - lag.counts[0] >= 3);
+}
+
+/* A signal that interrupts the poll, as a stop and its end do, makes no busy time of the wait. */
+static void test_an_interrupted_poll_is_idle_time(void **state)
+{
+    struct observed_loop *observed = *state;
+    const struct loop_record *loop = &observed->recording->loop;
+    uint64_t idle_ns = counter_get(&loop->idle_ns);
+    observed_loop_interrupt(observed, 100, NULL, NULL);
+    assert_true(counter_get(&loop->idle_ns) - idle_ns >= 98 * MS);
 }
 
 /* ------------------------------------------------------------------ lag */
@@ -676,6 +688,42 @@ static void test_requests_that_were_not_late_are_not_counted(void **state)
     service_close(&service);
 }
 
+/* ------------------------------------------------------------------ stops of the process */
+
+/* As if nothing had run for a second: the watchdog has not looked, and this thread has slept. */
+static void hold_stop_and_hold(void *data)
+{
+    struct hold *hold = data;
+    uint64_t now_ns = trip_clock_ns();
+    hold->from_ns = now_ns;
+    burn_ms(60);
+    stops_begin(&hold->recording->watch.stops, trip_clock_ns(),
+                stops_spent(CLOCK_THREAD_CPUTIME_ID));
+    uv_sleep(1000);
+    hold->lag_ns = loop_monitor_lag_ns(hold->monitor);
+    hold->to_ns = trip_clock_ns();
+}
+
+/* A block that a stop interrupts is as long as the loop ran, and so is the lag. */
+static void test_a_stop_is_no_part_of_a_block(void **state)
+{
+    struct observed_loop *observed = *state;
+    const struct loop_record *loop = &observed->recording->loop;
+    struct hold hold = {.recording = observed->recording, .monitor = &observed->monitor};
+    uint64_t busy_ns = counter_get(&loop->busy_ns), next_ns = observed->monitor.tick_ns;
+    struct histogram_snapshot before = reading(&loop->lag);
+    observed_loop_call(observed, hold_stop_and_hold, &hold);
+    settle(observed);
+    struct histogram_snapshot lag = reading(&loop->lag);
+    histogram_subtract(&lag, &before);
+    uint64_t ran_ns = hold.to_ns - hold.from_ns - 1000 * MS, slack_ns = 500 * MS;
+    assert_in_range(counter_get(&loop->stalled_ns), 60 * MS, ran_ns + slack_ns);
+    assert_in_range(counter_get(&loop->busy_ns) - busy_ns, 60 * MS, ran_ns + slack_ns);
+    assert_in_range(hold.lag_ns, 60 * MS, ran_ns + slack_ns);
+    assert_in_range(lag.max_ns, 55 * MS, ran_ns + slack_ns);
+    assert_true(lag.count + 90 <= points_between(next_ns, next_ns, trip_clock_ns()));
+}
+
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
 
 int main(void)
@@ -683,6 +731,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(test_a_block_is_busy_time),
         LOOP_TEST(test_idle_time_is_not_busy_time),
+        LOOP_TEST(test_an_interrupted_poll_is_idle_time),
         LOOP_TEST(test_no_tick_is_missing),
         LOOP_TEST(test_ticks_in_a_block_are_late_one_less_than_the_other),
         LOOP_TEST(test_lag_is_known_while_the_loop_is_held),
@@ -704,6 +753,7 @@ int main(void)
         LOOP_TEST(test_a_stall_without_trips_is_blamed_on_its_request),
         LOOP_TEST(test_a_stall_is_not_blamed_on_an_earlier_request),
         LOOP_TEST(test_requests_that_were_not_late_are_not_counted),
+        LOOP_TEST(test_a_stop_is_no_part_of_a_block),
     };
     return cmocka_run_group_tests_name("loop_monitor", tests, NULL, NULL);
 }

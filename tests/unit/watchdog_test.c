@@ -21,6 +21,7 @@ struct told {
     unsigned blocks, stalls;
     unsigned deaf_to;         /* so many times it does not hear of a block */
     uint64_t since_ns, at_ns; /* of the last block */
+    uint64_t stopped_ns;
     struct lane_view view;
     struct trace_record records[STALLS_MAX];
 };
@@ -54,6 +55,14 @@ static void on_stall(void *data, const struct trace_record *stall)
     pthread_mutex_unlock(&told->lock);
 }
 
+static void on_stopped(void *data, uint64_t stopped_ns)
+{
+    struct told *told = data;
+    pthread_mutex_lock(&told->lock);
+    told->stopped_ns += stopped_ns;
+    pthread_mutex_unlock(&told->lock);
+}
+
 static struct told what_was_told(struct watched *watched)
 {
     pthread_mutex_lock(&watched->told.lock);
@@ -67,6 +76,7 @@ static void watch(struct watched *watched, unsigned patience_ms)
     const struct watchdog_listener listener = {
         .on_blocked = on_blocked,
         .on_stall = on_stall,
+        .on_stopped = on_stopped,
         .data = &watched->told,
         .patience_ms = patience_ms,
     };
@@ -443,6 +453,67 @@ static void test_no_cell_is_missing(void **state)
         assert_true(share_of(watched, cell) <= 10000);
 }
 
+static void assert_free_for_looks(void *data)
+{
+    struct watched *watched = data;
+    for (unsigned looks = 0; looks < 4; looks++) {
+        hold_for_looks(watched, 1);
+        assert_true(is_free(watched));
+    }
+}
+
+/* libuv counts the wait anew then. */
+static void test_an_interrupted_poll_is_no_block(void **state)
+{
+    struct watched *watched = *state;
+    uint64_t first = open_cell(watched) + 1;
+    observed_loop_interrupt(&watched->observed, 300, assert_free_for_looks, watched);
+    uint64_t end = open_cell(watched);
+    for (uint64_t cell = first; cell < end; cell++)
+        assert_true(share_of(watched, cell) < 10000);
+}
+
+/* ------------------------------------------------------------------ stops of the process */
+
+/* As if it had been stopped for ten seconds since the last look, which is when this says so. */
+static void seem_stopped(struct watched *watched)
+{
+    struct stops *stops = &watch_of(watched)->stops;
+    counter_set(&stops->looked_ns, counter_get(&stops->looked_ns) - 10000 * MS);
+}
+
+static bool was_stopped(struct watched *watched)
+{
+    return counter_get(&watch_of(watched)->stops.count) > 0;
+}
+
+static void test_a_stop_is_told(void **state)
+{
+    struct watched *watched = *state;
+    while (!was_stopped(watched)) {
+        seem_stopped(watched);
+        hold_for_looks(watched, 2);
+    }
+    unwatch(watched);
+    struct told told = what_was_told(watched);
+    assert_int_equal(told.stopped_ns, counter_get(&watch_of(watched)->stops.stopped_ns));
+    assert_true(told.stopped_ns > 9000 * MS);
+}
+
+/* The block has lasted less by as much. */
+static void test_a_stop_is_no_part_of_a_block(void **state)
+{
+    struct watched *watched = *state;
+    hold_until(watched, is_blocked);
+    uint64_t since_ns = counter_get(&watch_of(watched)->blocked_since_ns);
+    while (!was_stopped(watched)) {
+        seem_stopped(watched);
+        hold_for_looks(watched, 2);
+    }
+    assert_int_equal(counter_get(&watch_of(watched)->progress_ns),
+                     since_ns + counter_get(&watch_of(watched)->stops.stopped_ns));
+}
+
 /* ------------------------------------------------------------------ the end */
 
 static uint64_t stop_twenty_times(struct watched *watched)
@@ -495,6 +566,9 @@ int main(void)
         WATCHDOG_TEST(test_cells_of_a_waiting_loop_are_empty),
         WATCHDOG_TEST(test_no_cells_before_the_first_turn),
         WATCHDOG_TEST(test_no_cell_is_missing),
+        WATCHDOG_TEST(test_an_interrupted_poll_is_no_block),
+        WATCHDOG_TEST(test_a_stop_is_told),
+        WATCHDOG_TEST(test_a_stop_is_no_part_of_a_block),
         WATCHDOG_TEST(test_the_end_does_not_wait_for_the_next_look),
         WATCHDOG_TEST(test_nobody_is_blocked_when_nobody_looks),
     };
