@@ -17,7 +17,7 @@
 #include "tests/support/program.h"
 #include "tests/support/visitor.h"
 
-enum { IDLE_MS = 2000, STOP_FOR_MS = 2500 };
+enum { IDLE_MS = 2000, STOP_FOR_MS = 4000 };
 
 static const uint64_t MS = 1000000;
 
@@ -70,21 +70,24 @@ static void await_stop_to_be_known(struct stopped *stopped)
 /* What was said of blocks, stalls and lag fits into the time in which the program ran. */
 static void assert_nobody_is_accused(struct stopped *stopped)
 {
+    double stalled = metric(stopped, "offloop_loop_stalled_seconds_total");
+    double busy = metric(stopped, "offloop_loop_busy_seconds_total");
+    double late = metric(stopped, "nodejs_eventloop_lag_max_seconds");
     double ran = (double)(trip_clock_ns() - stopped->began_ns - stopped->stopped_ns) / 1e9;
-    double half = (double)stopped->stopped_ns / 2e9;
-    assert_true(metric(stopped, "offloop_loop_stalled_seconds_total") < half);
-    assert_true(metric(stopped, "offloop_loop_busy_seconds_total") < ran);
-    assert_true(metric(stopped, "nodejs_eventloop_lag_max_seconds") < half);
+    assert_true(stalled < ran);
+    assert_true(busy < ran);
+    assert_true(late < ran);
 }
 
 static void assert_log_accuses_nobody(struct stopped *stopped)
 {
+    long ran_ns = (long)(trip_clock_ns() - stopped->began_ns - stopped->stopped_ns);
     unsigned stops = 0;
     signal_one(stopped->program.pid, SIGTERM);
     while (fgets(stopped->program.line, sizeof stopped->program.line, stopped->program.log)) {
         const char *line = stopped->program.line;
         stops += strstr(line, "\"event\":\"process_stopped\"") != NULL;
-        assert_true(number_in(line, "blocked_ms") < STOP_FOR_MS / 2);
+        assert_true(number_in(line, "blocked_ms") * (long)MS < ran_ns);
     }
     assert_int_equal(stops, 1);
     assert_int_equal(program_end(&stopped->program), 0);
@@ -114,6 +117,7 @@ static void test_an_idle_server_that_was_stopped_is_well(void **state)
     assert_int_equal(visitor_ask(&stopped.patient, "/fast")->status, 200);
     await_stop_to_be_known(&stopped);
     assert_nobody_is_accused(&stopped);
+    assert_true(metric(&stopped, "offloop_loop_stalled_seconds_total") < IDLE_MS / 2e3);
     stopped_close(&stopped);
 }
 
