@@ -121,6 +121,7 @@ static void on_drained(struct http_outbox *outbox, int status)
     }
     http_connection_enter(connection);
     http_connection_leave(connection);
+    http_stream_drained(connection);
 }
 
 void http_connection_give_up(struct http_connection *connection, int rc)

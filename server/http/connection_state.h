@@ -36,6 +36,7 @@ enum connection_state {
 
 struct http_exchange {
     void (*on_abandoned)(void *data);
+    void (*on_drained)(void *data); /* of an answer that streams; NULL: nobody asks */
     void *data;
     struct http_requests like; /* for the watcher: its route, and when it was read */
     bool deferred;
@@ -97,6 +98,10 @@ enum http_persistence http_exchange_conclude(struct http_connection *connection,
 /* Puts an answer into the outbox, or gives the connection up. */
 void http_exchange_send(struct http_connection *connection, const struct http_response *response,
                         enum http_persistence persistence);
+
+/* All that waited has been taken: if the answer streams, its owner is told. The last thing that is
+ * done with the connection in a callback. */
+void http_stream_drained(struct http_connection *connection);
 
 /* The server drains: an answer that streams would never end by itself, so it ends now, and its
  * owner is told. */

@@ -64,6 +64,12 @@ bool http_exchange_stream(struct http_exchange *exchange, const struct http_resp
  * called from handlers of other exchanges, too. */
 ssize_t http_exchange_write(struct http_exchange *exchange, const void *bytes, size_t length);
 
+/* From now on on_drained(data), with the data of http_exchange_stream, is called whenever the peer
+ * has taken all that had to wait: a stream that is long and at hand need not be in memory here, if
+ * its owner writes the next piece only then. A piece that need not wait (http_exchange_write has
+ * returned 0) brings about no call. What may be called is what any callback of the loop may. */
+void http_exchange_on_drained(struct http_exchange *exchange, void (*on_drained)(void *data));
+
 /* The content is complete. The exchange is gone, the connection goes on with what comes next. */
 void http_exchange_end(struct http_exchange *exchange);
 

@@ -116,6 +116,20 @@ ssize_t http_exchange_write(struct http_exchange *exchange, const void *bytes, s
     return rc;
 }
 
+void http_exchange_on_drained(struct http_exchange *exchange, void (*on_drained)(void *data))
+{
+    assert(exchange->streams);
+    exchange->on_drained = on_drained;
+}
+
+void http_stream_drained(struct http_connection *connection)
+{
+    const struct http_exchange *exchange = &connection->exchange;
+    bool streams = connection->state == CONNECTION_HANDLING && exchange->streams;
+    if (streams && exchange->on_drained != NULL && !http_outbox_waits(&connection->outbox))
+        exchange->on_drained(exchange->data);
+}
+
 void http_exchange_end(struct http_exchange *exchange)
 {
     struct http_connection *connection = http_connection_of(exchange);

@@ -80,10 +80,10 @@ static void open_event(struct chrome_trace *trace, char phase, unsigned pid, uns
                        const char *name)
 {
     fprintf(trace->out,
-            "%s\n{\"ph\":\"%c\",\"pid\":%u,\"tid\":%u,\"name\":", trace->has_events ? "," : "",
+            "%s\n{\"ph\":\"%c\",\"pid\":%u,\"tid\":%u,\"name\":", trace->events > 0 ? "," : "",
             phase, pid, tid);
     put_string(trace->out, name);
-    trace->has_events = true;
+    trace->events++;
 }
 
 static void close_event(struct chrome_trace *trace, const struct chrome_trace_argument *arguments)
@@ -153,6 +153,12 @@ void chrome_trace_process(struct chrome_trace *trace, unsigned pid, const char *
 {
     open_event(trace, 'M', pid, 0, "process_name");
     close_event(trace, CHROME_TRACE_ARGUMENTS({.key = "name", .text = name}));
+}
+
+void chrome_trace_label(struct chrome_trace *trace, unsigned pid, const char *label)
+{
+    open_event(trace, 'M', pid, 0, "process_labels");
+    close_event(trace, CHROME_TRACE_ARGUMENTS({.key = "labels", .text = label}));
 }
 
 void chrome_trace_track(struct chrome_trace *trace, unsigned pid, unsigned tid, const char *name,

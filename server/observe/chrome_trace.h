@@ -13,9 +13,10 @@
  *                                   .category = "heavy", .at_us = 10, .duration_us = 5});
  *     error = chrome_trace_end(&trace);
  *
- * Everything is written as it comes, in any order of time, and nothing is kept. Text may be any
- * bytes: what is not UTF-8 becomes U+FFFD. One thread at a time per trace; the program must keep
- * the C locale's decimal point.
+ * Everything is written as it comes, in any order of time, and nothing is kept; so `out` may be
+ * another file after each event, and the pieces make one trace. Text may be any bytes: what is not
+ * UTF-8 becomes U+FFFD. One thread at a time per trace; the program must keep the C locale's
+ * decimal point.
  *
  * Source: "Trace Event Format", Google's document
  * 1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU. */
@@ -27,8 +28,8 @@
 #include <stdio.h>
 
 struct chrome_trace {
-    FILE *out; /* the caller's */
-    bool has_events;
+    FILE *out;       /* the caller's */
+    uint64_t events; /* written so far */
 };
 
 /* What is shown when the event is selected: a text, or a number where `text` is NULL. An array of
@@ -54,6 +55,9 @@ void chrome_trace_begin(struct chrome_trace *trace, FILE *out);
 void chrome_trace_process(struct chrome_trace *trace, unsigned pid, const char *name);
 void chrome_trace_track(struct chrome_trace *trace, unsigned pid, unsigned tid, const char *name,
                         int sort_index);
+
+/* What is to be known of a process as a whole; it stands beside its name. */
+void chrome_trace_label(struct chrome_trace *trace, unsigned pid, const char *label);
 
 /* Something ran on a track. */
 void chrome_trace_span(struct chrome_trace *trace, const struct chrome_trace_event *event);

@@ -96,6 +96,7 @@ static void on_http_closed(void *data)
     struct observer *observer = data;
     uv_close((uv_handle_t *)&observer->ticks, NULL);
     uv_close((uv_handle_t *)&observer->ending, NULL);
+    traces_close(&observer->traces);
     if (observer->takes_signals) {
         sigset_t set = report_signal();
         pthread_sigmask(SIG_BLOCK, &set, NULL); /* without its handler it would kill */
@@ -103,10 +104,12 @@ static void on_http_closed(void *data)
     }
 }
 
-/* Its streams end; whoever else is still connected has had time enough. */
+/* Its streams end, but for traces that are not complete; whoever else is still connected has had
+ * time enough. */
 static void on_ending(uv_async_t *ending)
 {
     struct observer *observer = ending->data;
+    traces_cut(&observer->traces);
     http_server_drain(&observer->http, on_http_closed, observer);
     http_server_cut(&observer->http);
 }
@@ -216,6 +219,7 @@ static int observer_begin(struct observer *observer)
         return rc;
     }
     start_looking(observer);
+    traces_init(&observer->traces, &observer->loop, &observer->survey);
     rc = take_signals(observer);
     if (rc == 0)
         rc = uv_thread_create(&observer->thread, observer_main, observer);

@@ -11,7 +11,6 @@
 #include "server/observe/metrics_page.h"
 #include "server/observe/observer_state.h"
 #include "server/observe/report.h"
-#include "server/observe/trace_page.h"
 
 #define NO_STORE "Cache-Control: no-store\r\n"
 
@@ -65,15 +64,9 @@ static void metrics_handler(struct http_exchange *exchange, void *context)
     answer_written(exchange, exposition_content_type(format), write_metrics, context, &format);
 }
 
-static int write_trace(FILE *out, struct observer *observer, const void *data)
-{
-    (void)data;
-    return trace_page_write(out, &observer->survey);
-}
-
 static void trace_handler(struct http_exchange *exchange, void *context)
 {
-    answer_written(exchange, "application/json", write_trace, context, NULL);
+    traces_answer(&((struct observer *)context)->traces, exchange);
 }
 
 static int write_report(FILE *out, struct observer *observer, const void *data)

@@ -7,6 +7,7 @@
 #include "server/observe/events.h"
 #include "server/observe/observer.h"
 #include "server/observe/survey.h"
+#include "server/observe/traces.h"
 
 enum { OBSERVER_TICK_MS = 25, OBSERVER_TICKS_PER_LOOK = 4 };
 
@@ -29,6 +30,7 @@ struct observer {
     struct diagnosis diagnosis;
     struct verdict verdict; /* of the last look */
     struct events events;
+    struct traces traces;
 };
 
 extern const struct http_router observer_routes;

@@ -117,6 +117,47 @@ static char *take_to(struct visitor *visitor, const char *words)
 
 /* ------------------------------------------------------------------ answers */
 
+/* The content of the next chunk; NULL at the end. */
+static char *next_chunk(struct visitor *visitor, size_t *length)
+{
+    char *line = take_to(visitor, "\r\n");
+    if (line == NULL)
+        return NULL;
+    *length = (size_t)strtoull(line, NULL, 16);
+    free(line);
+    char *chunk = take(visitor, *length + 2);
+    if (chunk != NULL)
+        chunk[*length] = '\0';
+    return chunk;
+}
+
+/* All chunks of a content, up to the last one, which is empty; NULL if that is missing. */
+static char *take_chunks(struct visitor *visitor, size_t *bytes)
+{
+    char *all = NULL, *chunk;
+    size_t length;
+    *bytes = 0;
+    while ((chunk = next_chunk(visitor, &length)) != NULL) {
+        all = realloc(all, *bytes + length + 1);
+        assert_non_null(all);
+        memcpy(all + *bytes, chunk, length + 1);
+        *bytes += length;
+        free(chunk);
+        if (length == 0)
+            return all;
+    }
+    free(all);
+    return NULL;
+}
+
+static bool has_chunks(const struct answer *answer)
+{
+    if (answer_field(answer, "Transfer-Encoding") == NULL)
+        return false;
+    const char *type = answer_field(answer, "Content-Type");
+    return type == NULL || strcmp(type, "text/event-stream") != 0;
+}
+
 const struct answer *visitor_await(struct visitor *visitor)
 {
     struct answer *answer = &visitor->answer;
@@ -128,7 +169,8 @@ const struct answer *visitor_await(struct visitor *visitor)
     const char *length = answer_field(answer, "Content-Length");
     if (length != NULL)
         answer->body_bytes = (size_t)strtoull(length, NULL, 10);
-    answer->body = take(visitor, answer->body_bytes);
+    answer->body = has_chunks(answer) ? take_chunks(visitor, &answer->body_bytes)
+                                      : take(visitor, answer->body_bytes);
     return answer->body != NULL ? answer : NULL;
 }
 
@@ -141,20 +183,6 @@ const struct answer *visitor_ask(struct visitor *visitor, const char *target)
 }
 
 /* ------------------------------------------------------------------ events */
-
-/* The content of the next chunk; NULL at the end. */
-static char *next_chunk(struct visitor *visitor)
-{
-    char *line = take_to(visitor, "\r\n");
-    if (line == NULL)
-        return NULL;
-    size_t bytes = (size_t)strtoull(line, NULL, 16);
-    free(line);
-    char *chunk = bytes > 0 ? take(visitor, bytes + 2) : NULL;
-    if (chunk != NULL)
-        chunk[bytes] = '\0';
-    return chunk;
-}
 
 /* The value of a field line, to be freed; NULL if there is none. */
 static char *value_of(const char *text, const char *name)
@@ -172,9 +200,12 @@ static char *value_of(const char *text, const char *name)
 /* The server sends one event in one chunk. */
 bool visitor_next_event(struct visitor *visitor, struct visitor_event *event)
 {
-    char *chunk = next_chunk(visitor);
-    if (chunk == NULL)
+    size_t length = 0;
+    char *chunk = next_chunk(visitor, &length);
+    if (chunk == NULL || length == 0) {
+        free(chunk);
         return false;
+    }
     assert_true(strlen(chunk) > 2);
     assert_string_equal(chunk + strlen(chunk) - 2, "\n\n");
     char *id = value_of(chunk, "id: "), *name = value_of(chunk, "event: ");

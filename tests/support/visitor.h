@@ -32,8 +32,8 @@ void visitor_send(struct visitor *visitor, const char *format, ...)
 /* Sends GET, with further field lines or "". */
 void visitor_get(struct visitor *visitor, const char *target, const char *fields);
 
-/* Reads an answer with Content-Length, or the head of one without; NULL if the server has ended the
- * connection instead. Valid until the next call. */
+/* Reads an answer with Content-Length or in chunks, or the head of one that streams events; NULL if
+ * the server has ended the connection instead. Valid until the next call. */
 const struct answer *visitor_await(struct visitor *visitor);
 
 /* visitor_get and visitor_await; the test fails if there is no answer. */
