@@ -159,6 +159,66 @@ static void test_what_is_over_since_the_look(void **state)
     assert_int_equal((int)values_of(traced, "waiting for worker").last, 0);
 }
 
+static double longest_ms(const struct traced *traced)
+{
+    double longest_us = 0;
+    const cJSON *event;
+    cJSON_ArrayForEach(event, cJSON_GetObjectItem(traced->trace, "traceEvents"))
+    {
+        const cJSON *duration = cJSON_GetObjectItem(event, "dur");
+        if (duration != NULL && duration->valuedouble > longest_us)
+            longest_us = duration->valuedouble;
+    }
+    return longest_us / 1e3;
+}
+
+/* Stamps of different threads: it begins behind the moment at which the page is written. */
+static void test_what_begins_meanwhile_lasts_no_time(void **state)
+{
+    struct traced *traced = *state;
+    struct trip trip;
+    submit(traced, &trip);
+    trip_start(&trip, (struct lane){LANE_WORKER, 1});
+    counter_set(&traced->recording->lanes[lane_index(trip.lane)].since_ns,
+                trip_clock_ns() + 3600000 * MS);
+    survey_look(&traced->survey);
+    take_trace(traced);
+    assert_int_equal(count_of(traced, "X", "primes"), 1);
+    assert_true(longest_ms(traced) <= 0);
+}
+
+/* Each leg, of a trip whose stamps are in no order at all. */
+static void test_a_trip_that_goes_back_lasts_no_time(void **state)
+{
+    struct traced *traced = *state;
+    uint64_t now_ns = trip_clock_ns();
+    trace_write(&traced->recording->trace, &(struct trace_record){
+                                               .id = 1,
+                                               .kind = TRACE_TRIP,
+                                               .work = 1,
+                                               .kernel = 1,
+                                               .lane_kind = LANE_WORKER,
+                                               .number = 1,
+                                               .submitted_ns = now_ns,
+                                               .started_ns = now_ns - 1,
+                                               .finished_ns = now_ns - 2,
+                                               .delivered_ns = now_ns - 3,
+                                           });
+    survey_look(&traced->survey);
+    take_trace(traced);
+    const cJSON *event;
+    cJSON_ArrayForEach(event, cJSON_GetObjectItem(traced->trace, "traceEvents"))
+    {
+        if (!is_named(event, "X", "primes"))
+            continue;
+        const cJSON *arguments = cJSON_GetObjectItem(event, "args");
+        assert_true(cJSON_GetObjectItem(event, "dur")->valuedouble <= 0);
+        assert_true(cJSON_GetObjectItem(arguments, "wait_ms")->valuedouble <= 0);
+        assert_true(cJSON_GetObjectItem(arguments, "return_ms")->valuedouble <= 0);
+    }
+    assert_int_equal(count_of(traced, "X", "primes"), 1);
+}
+
 /* What an earlier process had is not over, and goes on nowhere. */
 static void test_what_was_lost(void **state)
 {
@@ -203,6 +263,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TRACED_TEST(test_what_is_not_over),
         TRACED_TEST(test_what_is_over_since_the_look),
+        TRACED_TEST(test_what_begins_meanwhile_lasts_no_time),
+        TRACED_TEST(test_a_trip_that_goes_back_lasts_no_time),
         TRACED_TEST(test_what_was_lost),
         TRACED_TEST(test_lag_grows),
     };
