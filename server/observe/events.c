@@ -10,9 +10,10 @@
 
 #include "server/http/problem.h"
 
-void events_init(struct events *events)
+void events_init(struct events *events, uint64_t era)
 {
     memset(events, 0, sizeof *events);
+    events->era = era;
     events->first_kept = 1;
 }
 
@@ -38,12 +39,12 @@ static void forget_oldest(struct events *events)
 }
 
 /* The text of an event, malloc'ed, and its length; NULL when memory is short. */
-static char *event_text(uint64_t number, const char *json, size_t *bytes)
+static char *event_text(uint64_t era, uint64_t number, const char *json, size_t *bytes)
 {
-    char head[64];
+    char head[80];
     size_t json_bytes = strlen(json), head_bytes;
-    head_bytes =
-        (size_t)snprintf(head, sizeof head, "id: %" PRIu64 "\nevent: batch\ndata: ", number);
+    head_bytes = (size_t)snprintf(
+        head, sizeof head, "id: %016" PRIx64 "-%" PRIu64 "\nevent: batch\ndata: ", era, number);
     *bytes = head_bytes + json_bytes + 2;
     char *text = malloc(*bytes);
     if (text == NULL)
@@ -58,7 +59,7 @@ static char *event_text(uint64_t number, const char *json, size_t *bytes)
 static const struct event *keep(struct events *events, const char *json)
 {
     size_t bytes;
-    char *text = event_text(events->last + 1, json, &bytes);
+    char *text = event_text(events->era, events->last + 1, json, &bytes);
     if (text == NULL)
         return NULL;
     while (events->first_kept <= events->last &&
@@ -132,11 +133,20 @@ static bool is_number(const char *text, uint64_t *number)
     return isdigit((unsigned char)*text) && *end == '\0' && errno == 0;
 }
 
-/* A number that is not one, or that is of an earlier server's, is as good as none. */
+/* The number in an id of this server's. */
+static bool is_own_id(const struct events *events, const char *id, uint64_t *number)
+{
+    char era[24];
+    int length = snprintf(era, sizeof era, "%016" PRIx64 "-", events->era);
+    return strncmp(id, era, (size_t)length) == 0 && is_number(id + length, number) &&
+           *number <= events->last;
+}
+
+/* An id that is not one, or that is an earlier server's, is as good as none. */
 static uint64_t first_for(const struct events *events, const char *last_id)
 {
     uint64_t number, first = events->last >= EVENTS_FIRST ? events->last - EVENTS_FIRST + 1 : 1;
-    if (last_id != NULL && is_number(last_id, &number) && number <= events->last)
+    if (last_id != NULL && is_own_id(events, last_id, &number))
         first = number + 1;
     return first > events->first_kept ? first : events->first_kept;
 }

@@ -2,8 +2,10 @@
  *
  * The last minute is kept: a page that comes back says which batch it had last (Last-Event-ID) and
  * gets what it missed, or the newest half of what a reader may leave unread; one that is new gets
- * the last ten seconds. A reader that does not read is dropped, not waited for. On the observer's
- * thread. */
+ * the last ten seconds. So does one that comes from an earlier server: an id is the era of its
+ * server and the number of the batch ("18c3f2a9b7d1e055-17"), because numbers alone begin anew with
+ * each server, and would leave a hole. A reader that does not read is dropped, not waited for. On
+ * the observer's thread. */
 #ifndef OFFLOOP_OBSERVE_EVENTS_H
 #define OFFLOOP_OBSERVE_EVENTS_H
 
@@ -25,6 +27,7 @@ struct event {
 };
 
 struct events {
+    uint64_t era; /* of this server, and of no other */
     struct event kept[EVENTS_KEPT];
     uint64_t last; /* number of the last one; the first is 1 */
     uint64_t first_kept;
@@ -33,7 +36,9 @@ struct events {
     uint64_t dropped;                                  /* slow readers */
 };
 
-void events_init(struct events *events);
+/* `era` is a number that no earlier server at this address had, for example the wall clock's
+ * nanoseconds. */
+void events_init(struct events *events, uint64_t era);
 
 /* Frees what is kept. The listeners must be gone: a drained server has ended them. */
 void events_close(struct events *events);

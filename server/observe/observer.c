@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/observe/batch.h"
 #include "server/observe/observer_state.h"
@@ -228,13 +229,20 @@ static int observer_begin(struct observer *observer)
     return rc;
 }
 
+static uint64_t wall_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 int observer_start(struct observer **observer, const struct observer_options *options)
 {
     struct observer *made = calloc(1, sizeof *made);
     if (made == NULL)
         return UV_ENOMEM;
     made->options = *options;
-    events_init(&made->events);
+    events_init(&made->events, wall_clock_ns());
     diagnosis_init(&made->diagnosis);
     int rc = survey_init(&made->survey, options->recordings, options->names, options->epoch_ns);
     if (rc == 0 && (rc = uv_loop_init(&made->loop)) != 0)

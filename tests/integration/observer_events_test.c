@@ -40,6 +40,17 @@ static long next_id(struct visitor *visitor)
     return event.id;
 }
 
+static void era_of(const struct patient *patient, char *era, size_t size)
+{
+    struct visitor visitor;
+    struct visitor_event event;
+    listen_from(&visitor, patient->observer_port, "");
+    assert_true(visitor_next_event(&visitor, &event));
+    snprintf(era, size, "%s", event.era);
+    visitor_free_event(&event);
+    visitor_close(&visitor);
+}
+
 /* Returns the last id. */
 static long read_batches(struct visitor *visitor, unsigned count)
 {
@@ -62,11 +73,12 @@ static void test_ids_are_consecutive(void **state)
     patient_end(&patient);
 }
 
-static long first_id_after(const struct patient *patient, const char *last_id)
+/* The first batch that comes after an id, which begins with the server's era or with another. */
+static long first_id_after(const struct patient *patient, const char *era, const char *last_id)
 {
     char field[128];
     struct visitor visitor;
-    snprintf(field, sizeof field, "Last-Event-ID: %s\r\n", last_id);
+    snprintf(field, sizeof field, "Last-Event-ID: %s%s\r\n", era, last_id);
     listen_from(&visitor, patient->observer_port, field);
     long id = read_batches(&visitor, 3) - 2;
     visitor_close(&visitor);
@@ -77,14 +89,37 @@ static void test_who_comes_back_gets_what_was_missed(void **state)
 {
     struct patient patient;
     struct visitor visitor;
+    char era[24];
     (void)state;
     patient_start(&patient, NULL);
     listen_from(&visitor, patient.observer_port, "");
     read_batches(&visitor, 6);
     visitor_close(&visitor);
-    assert_int_equal(first_id_after(&patient, "1"), 2);
-    assert_int_equal(first_id_after(&patient, "4"), 5);
-    assert_int_equal(first_id_after(&patient, "0"), 1);
+    era_of(&patient, era, sizeof era);
+    assert_int_equal(first_id_after(&patient, era, "1"), 2);
+    assert_int_equal(first_id_after(&patient, era, "4"), 5);
+    assert_int_equal(first_id_after(&patient, era, "0"), 1);
+    patient_end(&patient);
+}
+
+/* Numbers begin anew with each server: who comes from an earlier one has missed all of this one. */
+static void test_ids_of_an_earlier_server(void **state)
+{
+    struct patient earlier, patient;
+    struct visitor visitor;
+    char era[24], earlier_era[24];
+    (void)state;
+    patient_start(&earlier, NULL);
+    era_of(&earlier, earlier_era, sizeof earlier_era);
+    patient_end(&earlier);
+    patient_start(&patient, NULL);
+    listen_from(&visitor, patient.observer_port, "");
+    read_batches(&visitor, 6);
+    visitor_close(&visitor);
+    era_of(&patient, era, sizeof era);
+    assert_string_not_equal(era, earlier_era);
+    assert_int_equal(first_id_after(&patient, earlier_era, "4"), 1);
+    assert_int_equal(first_id_after(&patient, "", "4"), 1);
     patient_end(&patient);
 }
 
@@ -96,13 +131,15 @@ static void test_ids_that_are_none(void **state)
         "4 4", "four", "4.5", "99999999999999999999999", "1000000"};
     struct patient patient;
     struct visitor visitor;
+    char era[24];
     (void)state;
     patient_start(&patient, NULL);
     listen_from(&visitor, patient.observer_port, "");
     read_batches(&visitor, 6);
     visitor_close(&visitor);
+    era_of(&patient, era, sizeof era);
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-        long first = first_id_after(&patient, ids[i]);
+        long first = first_id_after(&patient, era, ids[i]);
         if (first != 1)
             fail_msg("\"%s\" was taken for an id: %ld", ids[i], first);
     }
@@ -438,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_are_consecutive),
         cmocka_unit_test(test_who_comes_back_gets_what_was_missed),
+        cmocka_unit_test(test_ids_of_an_earlier_server),
         cmocka_unit_test(test_ids_that_are_none),
         cmocka_unit_test(test_batches_while_everything_works),
         cmocka_unit_test(test_what_is_under_way),

@@ -211,7 +211,10 @@ bool visitor_next_event(struct visitor *visitor, struct visitor_event *event)
     char *id = value_of(chunk, "id: "), *name = value_of(chunk, "event: ");
     *event = (struct visitor_event){.id = -1, .data = value_of(chunk, "data: ")};
     if (id != NULL) {
-        event->id = strtol(id, NULL, 10);
+        const char *number = strchr(id, '-');
+        assert_non_null(number);
+        snprintf(event->era, sizeof event->era, "%.*s", (int)(number + 1 - id), id);
+        event->id = strtol(number + 1, NULL, 10);
         assert_non_null(name);
         assert_string_equal(name, "batch");
     } else {

@@ -16,7 +16,8 @@ struct visitor {
 
 /* An event of a stream (SSE). */
 struct visitor_event {
-    long id; /* -1: it has none */
+    long id;      /* the number in it; -1: it has none */
+    char era[24]; /* what stands before the number: "18c3f2a9b7d1e055-" */
     char *data;
 };
 

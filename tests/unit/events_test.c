@@ -15,6 +15,8 @@
 #include "tests/support/client.h"
 #include "tests/support/harness.h"
 
+enum { ERA = 0xe2a01 };
+
 /* On the loop of the test, so it can publish as much as it likes. */
 struct publisher {
     uv_loop_t loop;
@@ -39,7 +41,7 @@ static void publisher_open(struct publisher *publisher, size_t batch_bytes)
         http_server_init(&publisher->http, &publisher->loop, &limits, &router, publisher), 0);
     assert_int_equal(http_server_listen(&publisher->http, "127.0.0.1", 0, false), 0);
     publisher->clients = (struct clients){.loop = &publisher->loop};
-    events_init(&publisher->events);
+    events_init(&publisher->events, ERA);
     publisher->batch = malloc(batch_bytes + 1);
     assert_non_null(publisher->batch);
     memset(publisher->batch, 'x', batch_bytes);
@@ -81,7 +83,8 @@ static struct client *listen_to(struct publisher *publisher, bool deaf)
 static void await_event(struct publisher *publisher, struct client *client, uint64_t number)
 {
     char words[40];
-    int length = snprintf(words, sizeof words, "id: %llu\n", (unsigned long long)number);
+    int length =
+        snprintf(words, sizeof words, "id: 00000000000e2a01-%llu\n", (unsigned long long)number);
     while (client->input == NULL ||
            memmem(client->input, client->input_bytes, words, (size_t)length) == NULL) {
         assert_false(client->ended);
@@ -154,10 +157,10 @@ static void test_who_is_new_gets_the_last_ones(void **state)
         events_publish(&publisher.events, publisher.batch);
     struct client *client = listen_to(&publisher, false);
     while (client->input == NULL ||
-           memmem(client->input, client->input_bytes, "id: 300\n", 8) == NULL)
+           memmem(client->input, client->input_bytes, "a01-300\n", 8) == NULL)
         uv_run(&publisher.loop, UV_RUN_ONCE);
-    assert_non_null(memmem(client->input, client->input_bytes, "id: 201\n", 8));
-    assert_null(memmem(client->input, client->input_bytes, "id: 200\n", 8));
+    assert_non_null(memmem(client->input, client->input_bytes, "a01-201\n", 8));
+    assert_null(memmem(client->input, client->input_bytes, "a01-200\n", 8));
     publisher_close(&publisher);
 }
 

@@ -30,7 +30,9 @@ export class Feed {
   #onBatch(event) {
     this.#last = performance.now();
     this.#set(false);
-    this.#handlers.onBatch(JSON.parse(event.data));
+    const batch = JSON.parse(event.data);
+    [batch.era] = event.lastEventId.split('-'); /* of its server: another one begins anew */
+    this.#handlers.onBatch(batch);
   }
 
   #onError() {

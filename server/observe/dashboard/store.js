@@ -22,6 +22,7 @@ export class Store {
   members = [];
   cellMs = 50;
   missed = 0;
+  era; /* of the server whose batches these are */
 
   clear() {
     for (const part of [this.work, this.samples, this.stalls, this.cells, this.lanes]) part.clear();
@@ -34,8 +35,9 @@ export class Store {
 
   /** Takes a batch. Returns false if the recording has begun anew: the old history was dropped. */
   apply(batch) {
-    const continued = !this.latest || batch.t >= this.latest.t - 1000;
+    const continued = !this.latest || (batch.era === this.era && batch.t >= this.latest.t - 1000);
     if (!continued) this.clear();
+    this.era = batch.era;
     if (this.latest && batch.t <= this.latest.t) return continued; /* replayed twice */
     this.missed += batch.missed ?? 0;
     this.members = batch.members ?? [];
