@@ -15,7 +15,7 @@ static double unix_ms(uint64_t monotonic_ns)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    double ago_ms = (double)(trip_clock_ns() - monotonic_ns) / 1e6;
+    double ago_ms = (double)trip_elapsed_ns(monotonic_ns, trip_clock_ns()) / 1e6;
     double ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6 - ago_ms;
     return round(ms * 1e3) / 1e3;
 }

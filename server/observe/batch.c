@@ -74,7 +74,7 @@ static void add_blocked(cJSON *loop, const struct survey *survey,
     cJSON *blocked = cJSON_AddObjectToObject(loop, "blocked");
     if (member->has_culprit)
         names_subject(survey->names, &member->culprit.subject, by, sizeof by);
-    add_time(blocked, "since", survey, survey->now_ns - member->blocked_ns);
+    add_time(blocked, "since", survey, member->blocked_since_ns);
     cJSON_AddStringToObject(blocked, "by", by);
     add_text_or_null(blocked, "strategy",
                      member->has_culprit ? names_work(survey->names, member->culprit.subject.work)

@@ -109,7 +109,7 @@ static void measure_stall(struct diagnosis *diagnosis, const struct survey *surv
                           const struct survey_member *member, const struct trace_record *stall,
                           struct verdict_measurements *found)
 {
-    double length_ms = ms(stall->ended_ns - stall->began_ns);
+    double length_ms = ms(trip_elapsed_ns(stall->began_ns, stall->ended_ns));
     found->stalls++;
     found->requests_waited += stall->waited;
     if (ms(stall->longest_wait_ns) > found->longest_wait_ms)

@@ -36,19 +36,18 @@ static uint64_t start_unix_ms(uint64_t ticks)
  * behind the last parenthesis. */
 static int parse_stat(const char *line, struct process_stats *stats)
 {
-    uint64_t user, system, started;
+    uint64_t user, system;
     const char *rest = strrchr(line, ')');
-    int count = rest == NULL
-                    ? 0
-                    : sscanf(rest + 1,
-                             " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64
-                             " %*s %*s %*s %*s %u %*s %" SCNu64 " %" SCNu64,
-                             &user, &system, &stats->threads, &started, &stats->virtual_bytes);
+    int count = rest == NULL ? 0
+                             : sscanf(rest + 1,
+                                      " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
+                                      " %" SCNu64 " %*s %*s %*s %*s %u %*s %" SCNu64 " %" SCNu64,
+                                      &user, &system, &stats->threads, &stats->started_ticks,
+                                      &stats->virtual_bytes);
     if (count != 5)
         return -EBADMSG;
     stats->user_us = ticks_to_us(user);
     stats->system_us = ticks_to_us(system);
-    stats->started_unix_ms = start_unix_ms(started);
     return 0;
 }
 
@@ -93,8 +92,11 @@ static unsigned count_descriptors(int pid)
 
 int process_stats_read(int pid, struct process_stats *stats)
 {
-    *stats = (struct process_stats){0};
+    const struct process_stats earlier = *stats;
+    *stats = (struct process_stats){.pid = pid};
     int rc = read_stat(pid, stats);
+    bool known = earlier.pid == pid && earlier.started_ticks == stats->started_ticks;
+    stats->started_unix_ms = known ? earlier.started_unix_ms : start_unix_ms(stats->started_ticks);
     if (rc == 0)
         rc = read_statm(pid, stats);
     if (rc == 0)

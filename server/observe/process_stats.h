@@ -10,10 +10,15 @@ struct process_stats {
     uint64_t user_us, system_us; /* processor time */
     unsigned threads;
     unsigned descriptors;     /* open ones */
-    uint64_t started_unix_ms; /* wall clock */
+    int pid;                  /* whose all this is */
+    uint64_t started_ticks;   /* after the machine did: with the pid this is one process */
+    uint64_t started_unix_ms; /* wall clock, as it was when this process was first seen */
 };
 
-/* Returns 0, or a negative errno: there is no such process any more. */
+/* Reads them. `stats` is what was last read, or zero: when the same process started is said only
+ * once, because the wall clock moves (it is set, and by parts of a second all the time), and a
+ * start that moves is taken for a restart (Prometheus' changes()). Returns 0, or a negative errno:
+ * there is no such process any more. */
 int process_stats_read(int pid, struct process_stats *stats);
 
 #endif

@@ -26,7 +26,8 @@ static void on_answered(void *data, const struct http_answers *answers)
     struct route_record *route = &recorder->recording->routes[row_of(answers->to.route)];
     unsigned class = (unsigned)answers->status / 100; /* 0: the client has left */
     counter_add(&route->answers[class < 6 ? class : 0], answers->count);
-    histogram_record_many(&route->duration, trip_clock_ns() - answers->to.began_ns, answers->count);
+    histogram_record_many(&route->duration, trip_elapsed_ns(answers->to.began_ns, trip_clock_ns()),
+                          answers->count);
 }
 
 int recorder_start(struct recorder *recorder, uv_loop_t *loop, struct recording *recording,

@@ -266,7 +266,7 @@ void recording_leave_lane(struct recording *recording, const struct trip *trip)
     /* a trip that was cancelled between two slices has left already */
     if (atomic_load_explicit(&lane->trip, memory_order_relaxed) != trip->id)
         return;
-    counter_add(&lane->busy_ns, trip_clock_ns() - counter_get(&lane->since_ns));
+    counter_add(&lane->busy_ns, trip_elapsed_ns(counter_get(&lane->since_ns), trip_clock_ns()));
     atomic_store_explicit(&lane->trip, 0, memory_order_release);
 }
 
@@ -357,16 +357,11 @@ void recording_finish(struct recording *recording, const struct trip *trip)
     recording_leave_lane(recording, trip);
 }
 
-static uint64_t between(uint64_t from_ns, uint64_t to_ns)
-{
-    return to_ns > from_ns ? to_ns - from_ns : 0;
-}
-
 static void record_legs(struct leg_record *legs, const struct trip *trip)
 {
-    histogram_record(&legs->wait, between(trip->submitted_ns, trip->started_ns));
-    histogram_record(&legs->run, between(trip->started_ns, trip->finished_ns));
-    histogram_record(&legs->back, between(trip->finished_ns, trip->delivered_ns));
+    histogram_record(&legs->wait, trip_elapsed_ns(trip->submitted_ns, trip->started_ns));
+    histogram_record(&legs->run, trip_elapsed_ns(trip->started_ns, trip->finished_ns));
+    histogram_record(&legs->back, trip_elapsed_ns(trip->finished_ns, trip->delivered_ns));
 }
 
 void recording_deliver(struct recording *recording, const struct trip *trip,

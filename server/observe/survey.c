@@ -66,6 +66,7 @@ static void look_at_block(const struct survey *survey, struct survey_member *mem
     member->lag_ns =
         away_ns > AWAY_MS * MS ? away_ns : counter_get(&member->recording->loop.turn_ns);
     member->blocked_ns = since_ns != 0 ? trip_elapsed_ns(since_ns, known_ns) : 0;
+    member->blocked_since_ns = since_ns;
     member->has_culprit = recording_lane(member->recording, 0, &member->culprit);
 }
 

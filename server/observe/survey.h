@@ -43,8 +43,9 @@ struct survey_member {
     /* The loop. */
     uint64_t lag_ns;     /* how late it is now */
     double utilization;  /* since the last look, 0 to 1 */
-    uint64_t blocked_ns; /* since when it has been blocked, as a duration; 0: it is not */
-    bool has_culprit;    /* a trip holds the loop's lane: */
+    uint64_t blocked_ns; /* how long it has been blocked, as far as is known; 0: it is not */
+    uint64_t blocked_since_ns;
+    bool has_culprit; /* a trip holds the loop's lane: */
     struct lane_view culprit;
     struct window lag, waited;
     struct window judged_lag;       /* begins within the last SURVEY_LOOKS_JUDGED looks */

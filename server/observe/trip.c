@@ -73,7 +73,7 @@ void trip_resume(const struct trip *trip)
 
 static double leg_ms(uint64_t from_ns, uint64_t to_ns)
 {
-    return from_ns == 0 || to_ns <= from_ns ? 0.0 : (double)(to_ns - from_ns) / 1e6;
+    return from_ns == 0 ? 0.0 : (double)trip_elapsed_ns(from_ns, to_ns) / 1e6;
 }
 
 double trip_wait_ms(const struct trip *trip)

@@ -26,7 +26,7 @@ static void note_start(struct backlog *backlog, const struct trip *trip)
     if (trip->started_ns <= backlog->started_ns)
         return;
     backlog->started_ns = trip->started_ns;
-    backlog->wait_ns = trip->started_ns - trip->submitted_ns;
+    backlog->wait_ns = trip_elapsed_ns(trip->submitted_ns, trip->started_ns);
 }
 
 void backlog_remove(struct backlog *backlog, struct job *job)
@@ -53,7 +53,9 @@ uint64_t backlog_lateness_ns(struct backlog *backlog, uint64_t now_ns)
 {
     while (backlog->waiting != NULL && has_begun(backlog->waiting))
         backlog->waiting = backlog->waiting->newer;
-    uint64_t age_ns = backlog->waiting != NULL ? now_ns - backlog->waiting->trip.submitted_ns : 0;
+    uint64_t age_ns = 0;
+    if (backlog->waiting != NULL)
+        age_ns = trip_elapsed_ns(backlog->waiting->trip.submitted_ns, now_ns);
     uint64_t wait_ns = now_ns < backlog->started_ns + RECENT_NS ? backlog->wait_ns : 0;
     return age_ns > wait_ns ? age_ns : wait_ns;
 }

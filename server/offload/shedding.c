@@ -27,7 +27,7 @@ bool shedding_update(struct shedding *shedding, uint64_t now_ns, uint64_t latene
         shedding->late_ns = now_ns;
     if (lateness_ns >= shedding->limit_ns)
         shedding->active = true;
-    else if (now_ns - shedding->late_ns >= (uint64_t)SHEDDING_CALM_MS * NS_PER_MS)
+    else if (now_ns >= shedding->late_ns + (uint64_t)SHEDDING_CALM_MS * NS_PER_MS)
         shedding->active = false;
     return shedding->active;
 }

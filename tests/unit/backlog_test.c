@@ -99,6 +99,22 @@ static void test_the_last_one_that_began_counts_for_a_second(void **state)
     assert_int_equal(lateness(&backlog, 15), 0);
 }
 
+/* The stamps are of the loop's thread and of a lane's. */
+static void test_stamps_that_go_back(void **state)
+{
+    struct backlog backlog = {0};
+    struct job jobs[JOBS] = {0};
+    (void)state;
+    fill(&backlog, jobs);
+    assert_int_equal(lateness(&backlog, 0), 0);
+    for (unsigned i = 0; i < JOBS; i++) {
+        jobs[i].trip.submitted_ns = 20 * (uint64_t)SECOND + 1;
+        begins(&jobs[i], 20);
+    }
+    backlog_remove(&backlog, &jobs[0]);
+    assert_int_equal(lateness(&backlog, 20), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_one_that_comes_when_all_have_begun),
         cmocka_unit_test(test_one_that_leaves),
         cmocka_unit_test(test_the_last_one_that_began_counts_for_a_second),
+        cmocka_unit_test(test_stamps_that_go_back),
     };
     return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);
 }

@@ -250,6 +250,17 @@ static void test_a_lane_is_not_busy_between_two_slices(void **state)
     assert_true(counter_get(&lane->busy_ns) <= trip_clock_ns() - trip.started_ns - 20 * MS);
 }
 
+static void test_a_lane_is_not_busy_before_its_time(void **state)
+{
+    struct recording *recording = first_of(state);
+    struct trip trip;
+    trip_submit(&trip, recording, SUBJECT);
+    trip_start(&trip, LANE_THE_LOOP);
+    counter_set(&recording->lanes[0].since_ns, trip_clock_ns() + 3600000 * MS);
+    trip_finish(&trip);
+    assert_int_equal(counter_get(&recording->lanes[0].busy_ns), 0);
+}
+
 /* A job that is cancelled between two slices has left its lane, perhaps to another one. */
 static void test_a_trip_that_ends_between_two_slices(void **state)
 {
@@ -650,6 +661,7 @@ int main(void)
         RECORDING_TEST(test_a_lane_tells_what_it_does),
         RECORDING_TEST(test_a_lane_is_not_busy_between_two_slices),
         RECORDING_TEST(test_a_trip_that_ends_between_two_slices),
+        RECORDING_TEST(test_a_lane_is_not_busy_before_its_time),
         RECORDING_TEST(test_lanes_without_a_place_do_no_harm),
         RECORDING_TEST(test_a_view_is_of_one_trip),
         RECORDING_TEST(test_lanes_of_other_threads),

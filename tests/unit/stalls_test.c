@@ -128,6 +128,36 @@ static void test_nobody_known_blocks(void **state)
     cJSON_Delete(line);
 }
 
+/* The watchdog's stamp may be later than that of whoever reads it. */
+static void test_a_block_that_is_still_to_come(void **state)
+{
+    struct listening listening;
+    (void)state;
+    begin(&listening);
+    struct capture capture = capture_begin();
+    assert_true(
+        listening.listener.on_blocked(&listening.stalls, trip_clock_ns() + 3600 * S, &primes_view));
+    cJSON *line = parse_line(capture_end(&capture), "loop_blocked");
+    assert_true(number_of(line, "blocked_ms") <= 0);
+    cJSON_Delete(line);
+}
+
+/* ------------------------------------------------------------------ stopped */
+
+static void test_a_stop_accuses_nobody(void **state)
+{
+    struct listening listening;
+    (void)state;
+    begin(&listening);
+    struct capture capture = capture_begin();
+    listening.listener.on_stopped(&listening.stalls, 11975 * MS);
+    cJSON *line = parse_line(capture_end(&capture), "process_stopped");
+    assert_int_equal((int)number_of(line, "stopped_ms"), 11975);
+    assert_memory_equal(message_of(line), "loop did not run for 11975 ms", 29);
+    assert_null(strstr(message_of(line), "blocked"));
+    cJSON_Delete(line);
+}
+
 /* ------------------------------------------------------------------ free again */
 
 static struct trace_record stall_of(uint32_t waited, uint64_t longest_ms)
@@ -161,6 +191,18 @@ static void check_stall(struct trace_record stall, const char *message)
     assert_int_equal((int)number_of(line, "blocked_ms"), 612);
     assert_int_equal((uint64_t)(number_of(line, "longest_wait_ms") * (double)MS),
                      stall.longest_wait_ns);
+    cJSON_Delete(line);
+}
+
+static void test_a_stall_that_goes_back(void **state)
+{
+    struct listening listening;
+    struct trace_record stall = stall_of(0, 0);
+    (void)state;
+    begin(&listening);
+    stall.ended_ns = stall.began_ns - 1;
+    cJSON *line = parse_line(tell(&listening, &stall), "loop_free");
+    assert_true(number_of(line, "blocked_ms") <= 0);
     cJSON_Delete(line);
 }
 
@@ -244,6 +286,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_blocks),
         cmocka_unit_test(test_nobody_known_blocks),
+        cmocka_unit_test(test_a_block_that_is_still_to_come),
+        cmocka_unit_test(test_a_stop_accuses_nobody),
+        cmocka_unit_test(test_a_stall_that_goes_back),
         cmocka_unit_test(test_who_waited),
         cmocka_unit_test(test_several_after_each_other),
         cmocka_unit_test(test_no_job_but_requests),

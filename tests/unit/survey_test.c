@@ -304,7 +304,7 @@ static void test_requests_before_the_first_look_are_no_rate(void **state)
 static void test_what_the_kernel_says_of_the_process(void **state)
 {
     struct surveyed *surveyed = *state;
-    struct process_stats stats;
+    struct process_stats stats = {0};
     survey_look(&surveyed->survey);
     const struct process_stats *own = &surveyed->member->process;
     assert_true(own->threads >= 1 && own->descriptors >= 3);
@@ -312,6 +312,89 @@ static void test_what_the_kernel_says_of_the_process(void **state)
     assert_true(own->started_unix_ms > 1500000000000u);
     assert_true(process_stats_read(-1, &stats) < 0);
     assert_int_equal(stats.threads, 0);
+}
+
+/* A start that moves would be a restart. */
+static void test_the_start_of_a_process_does_not_move(void **state)
+{
+    struct process_stats stats = {0};
+    (void)state;
+    assert_int_equal(process_stats_read(getpid(), &stats), 0);
+    stats.started_unix_ms -= 3600000; /* an hour ago the wall clock was that of another time zone */
+    uint64_t started_unix_ms = stats.started_unix_ms;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(process_stats_read(getpid(), &stats), 0);
+        assert_int_equal(stats.started_unix_ms, started_unix_ms);
+    }
+}
+
+static void test_another_process_has_another_start(void **state)
+{
+    struct process_stats stats = {0};
+    (void)state;
+    assert_int_equal(process_stats_read(getpid(), &stats), 0);
+    stats.started_unix_ms = 1;
+    stats.pid++; /* all this was of another one */
+    assert_int_equal(process_stats_read(getpid(), &stats), 0);
+    assert_int_equal(stats.pid, getpid());
+    assert_true(stats.started_unix_ms > 1500000000000u);
+    assert_int_equal(process_stats_read(getpid(), &stats), 0);
+    stats.started_unix_ms = 1;
+    stats.started_ticks--; /* the pid was somebody else's */
+    assert_int_equal(process_stats_read(getpid(), &stats), 0);
+    assert_true(stats.started_unix_ms > 1500000000000u);
+}
+
+/* The watchdog has been silent since it saw the block: it may be over, or all was stopped. */
+static void test_a_block_is_not_known_to_go_on(void **state)
+{
+    struct surveyed *surveyed = *state;
+    struct watch_record *watch = &surveyed->recording->watch;
+    uint64_t now_ns = trip_clock_ns();
+    counter_set(&watch->blocked_since_ns, now_ns - 12060 * MS);
+    counter_set(&watch->progress_ns, now_ns - 12060 * MS);
+    counter_set(&watch->sampled_ns, now_ns - 12000 * MS);
+    survey_look(&surveyed->survey);
+    assert_int_equal(surveyed->member->blocked_ns, 60 * MS);
+    assert_int_equal(surveyed->member->lag_ns, 60 * MS);
+    assert_false(surveyed->member->alive);
+}
+
+/* Whoever has been stopped itself does not know that the others are gone. */
+static void test_nobody_is_gone_because_the_observer_was_stopped(void **state)
+{
+    struct surveyed *surveyed = *state;
+    struct watch_record *watch = &surveyed->recording->watch;
+    survey_look(&surveyed->survey);
+    surveyed->survey.now_ns -= 12000 * MS; /* when it last looked */
+    counter_set(&watch->sampled_ns, trip_clock_ns() - 12000 * MS);
+    counter_set(&watch->progress_ns, counter_get(&watch->sampled_ns));
+    survey_glance(&surveyed->survey);
+    assert_true(surveyed->member->alive);
+    surveyed->survey.stopped_ns -= SURVEY_ALIVE_MS * MS; /* it still does not look */
+    survey_glance(&surveyed->survey);
+    assert_false(surveyed->member->alive);
+}
+
+/* Stamps of the loop's and the watchdog's thread, and of this one. */
+static void test_stamps_that_are_still_to_come(void **state)
+{
+    struct surveyed *surveyed = *state;
+    struct watch_record *watch = &surveyed->recording->watch;
+    uint64_t later_ns = trip_clock_ns() + 3600000 * MS;
+    survey_look(&surveyed->survey);
+    counter_set(&watch->blocked_since_ns, later_ns);
+    counter_set(&watch->progress_ns, later_ns);
+    counter_set(&watch->sampled_ns, later_ns + 1);
+    counter_set(&surveyed->recording->epoch_ns, later_ns);
+    surveyed->member->busy_ns = surveyed->member->idle_ns = 1000 * MS; /* was read too early */
+    surveyed->member->looked_ns = later_ns;
+    survey_look(&surveyed->survey);
+    assert_int_equal(surveyed->member->blocked_ns, 0);
+    assert_true(surveyed->member->lag_ns < 1000 * MS);
+    assert_true(surveyed->member->utilization >= 0 && surveyed->member->utilization <= 1);
+    assert_true(surveyed->member->per_second >= 0 && surveyed->member->per_second < 1e6);
+    assert_true(surveyed->member->alive);
 }
 
 #define LOOK(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -333,6 +416,11 @@ int main(void)
         LOOK(test_nobody_is_late_who_is_gone),
         LOOK(test_requests_before_the_first_look_are_no_rate),
         LOOK(test_what_the_kernel_says_of_the_process),
+        LOOK(test_the_start_of_a_process_does_not_move),
+        LOOK(test_another_process_has_another_start),
+        LOOK(test_a_block_is_not_known_to_go_on),
+        LOOK(test_nobody_is_gone_because_the_observer_was_stopped),
+        LOOK(test_stamps_that_are_still_to_come),
     };
     return cmocka_run_group_tests_name("survey", tests, NULL, NULL);
 }

@@ -62,7 +62,7 @@ export class Verdict {
       document.title = stall ? '■ blocked: offloop' : 'offloop: the event loop that you can see';
     }
     if (watch.hidden === Boolean(stall)) watch.hidden = !stall;
-    if (stall) write(this.#part['watch-value'], ((view.end - stall.since) / 1000).toFixed(1));
+    if (stall) write(this.#part['watch-value'], (Math.max(0, view.end - stall.since) / 1000).toFixed(1));
   }
 
   #tell(store, stall, verdict) {
