@@ -2,23 +2,11 @@
 #include "server/config.h"
 
 #include <cjson/cJSON.h>
-#include <math.h>
-#include <time.h>
 
 #include "server/http/json.h"
 #include "server/machine/cores.h"
 #include "server/observe/watchdog.h"
 #include "server/routes/routes.h"
-
-/* The wall clock at a moment of the monotonic one. */
-static double unix_ms(uint64_t monotonic_ns)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double ago_ms = (double)trip_elapsed_ns(monotonic_ns, trip_clock_ns()) / 1e6;
-    double ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6 - ago_ms;
-    return round(ms * 1e3) / 1e3;
-}
 
 static void add_options(cJSON *document, const struct options *options)
 {
@@ -94,11 +82,11 @@ static void add_routes(cJSON *document)
         json_append(rows, cJSON_CreateString(routes.routes[i].path));
 }
 
-char *config_json(const struct options *options, const char *patient, uint64_t epoch_ns)
+char *config_json(const struct options *options, const char *patient, double epoch_unix_ms)
 {
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "version", OFFLOOP_VERSION);
-    cJSON_AddNumberToObject(document, "epoch_unix_ms", unix_ms(epoch_ns));
+    cJSON_AddNumberToObject(document, "epoch_unix_ms", epoch_unix_ms);
     cJSON_AddStringToObject(document, "patient", patient);
     cJSON_AddNumberToObject(document, "cores", cores_available());
     cJSON_AddNumberToObject(document, "cluster", options->cluster);

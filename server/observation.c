@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kernel/crash.h"
 #include "server/cluster/member.h"
@@ -130,6 +131,14 @@ static void name_self(struct observation *observation)
         snprintf(observation->who, sizeof observation->who, "loop");
 }
 
+/* To a microsecond. */
+static double unix_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec * 1e3 + (double)(now.tv_nsec / 1000) / 1e3;
+}
+
 int observation_record(struct observation *observation, uv_loop_t *loop,
                        const struct options *options)
 {
@@ -142,6 +151,7 @@ int observation_record(struct observation *observation, uv_loop_t *loop,
         return rc;
     uint64_t epoch_ns = counter_get(&observation->recordings.table[0].epoch_ns);
     observation->epoch_ns = epoch_ns != 0 ? epoch_ns : trip_clock_ns();
+    observation->epoch_unix_ms = unix_ms();
     name_self(observation);
     observation->stalls = (struct stalls){.names = &observation->names, .who = observation->who};
     recording_begin(observation->own, observation->epoch_ns, first_id(observation, options));
@@ -186,6 +196,7 @@ int observation_prepare(struct observation *observation, const struct options *o
         return 0;
     observation->names = names_for(options);
     observation->epoch_ns = trip_clock_ns();
+    observation->epoch_unix_ms = unix_ms();
     int rc = recordings_init(&observation->recordings, 2 * options->cluster);
     if (rc != 0)
         return rc;
@@ -263,7 +274,7 @@ int observation_start(struct observation *observation, const struct options *opt
         return 0;
     bool next = options->observer == OBSERVER_NEXT;
     snprintf(observation->patient, sizeof observation->patient, "http://%s", patient);
-    observation->config = config_json(options, observation->patient, observation->epoch_ns);
+    observation->config = config_json(options, observation->patient, observation->epoch_unix_ms);
     if (observation->config == NULL)
         return UV_ENOMEM;
     struct observer_options observer_options = {

@@ -16,6 +16,7 @@ struct observation {
     struct recordings recordings;
     struct names names;
     uint64_t epoch_ns;
+    double epoch_unix_ms; /* the wall clock then; it is not asked again, whatever becomes of it */
 
     /* Of a server. */
     struct recording *own; /* NULL: nothing is recorded */

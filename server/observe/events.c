@@ -74,19 +74,47 @@ static const struct event *keep(struct events *events, const char *json)
 
 /* ------------------------------------------------------------------ who listens */
 
+static void drop(struct events *events, struct http_exchange **listener)
+{
+    events->dropped++;
+    http_exchange_cut(*listener);
+    *listener = NULL;
+}
+
 /* Returns false if the listener is gone. */
 static bool send_text(struct events *events, struct http_exchange **listener, const char *text,
                       size_t bytes)
 {
     ssize_t unread = http_exchange_write(*listener, text, bytes);
-    if (unread >= 0 && unread <= EVENTS_UNREAD_BYTES)
+    if (unread >= 0 && unread <= EVENTS_UNREAD_BYTES) {
+        events->unread[listener - events->listeners] = (size_t)unread;
         return true;
-    if (unread > EVENTS_UNREAD_BYTES) {
-        events->dropped++;
-        http_exchange_cut(*listener);
     }
+    if (unread > EVENTS_UNREAD_BYTES)
+        drop(events, listener);
     *listener = NULL;
     return false;
+}
+
+/* Returns what all of them have not read, and the one that has read least. */
+static size_t add_up(const struct events *events, size_t *slowest)
+{
+    size_t all = 0, most = 0;
+    for (size_t i = 0; i < EVENTS_LISTENERS; i++) {
+        size_t unread = events->listeners[i] != NULL ? events->unread[i] : 0;
+        all += unread;
+        if (unread > most)
+            *slowest = i;
+        most = unread > most ? unread : most;
+    }
+    return all;
+}
+
+static void drop_the_slowest(struct events *events)
+{
+    size_t slowest = 0;
+    while (add_up(events, &slowest) > EVENTS_ALL_UNREAD_BYTES)
+        drop(events, &events->listeners[slowest]);
 }
 
 static void send_to_all(struct events *events, const char *text, size_t bytes)
@@ -95,6 +123,7 @@ static void send_to_all(struct events *events, const char *text, size_t bytes)
         if (events->listeners[i] != NULL)
             (void)send_text(events, &events->listeners[i], text, bytes);
     }
+    drop_the_slowest(events);
 }
 
 void events_publish(struct events *events, const char *json)
@@ -187,8 +216,10 @@ void events_answer(struct events *events, struct http_exchange *exchange)
         return;
     }
     *place = exchange;
+    events->unread[place - events->listeners] = 0;
     if (http_exchange_stream(exchange, &head, on_gone, place))
         replay(events, place, first);
     else
         *place = NULL;
+    drop_the_slowest(events);
 }

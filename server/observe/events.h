@@ -14,10 +14,11 @@
 #include "server/http/exchange.h"
 
 enum {
-    EVENTS_KEPT = 600,                     /* batches */
-    EVENTS_KEPT_BYTES = 16 * 1024 * 1024,  /* of all of them together */
-    EVENTS_FIRST = 100,                    /* batches for somebody new */
-    EVENTS_UNREAD_BYTES = 4 * 1024 * 1024, /* who lets more than this pile up is dropped */
+    EVENTS_KEPT = 600,                          /* batches */
+    EVENTS_KEPT_BYTES = 16 * 1024 * 1024,       /* of all of them together */
+    EVENTS_FIRST = 100,                         /* batches for somebody new */
+    EVENTS_UNREAD_BYTES = 4 * 1024 * 1024,      /* who lets more than this pile up is dropped */
+    EVENTS_ALL_UNREAD_BYTES = 16 * 1024 * 1024, /* and of all of them, who has let most pile up */
     EVENTS_LISTENERS = 64,
 };
 
@@ -33,6 +34,7 @@ struct events {
     uint64_t first_kept;
     size_t kept_bytes;
     struct http_exchange *listeners[EVENTS_LISTENERS]; /* NULL: free */
+    size_t unread[EVENTS_LISTENERS];                   /* bytes, when it was last written to */
     uint64_t dropped;                                  /* slow readers */
 };
 

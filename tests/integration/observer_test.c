@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -63,6 +64,30 @@ static void test_every_route(void **state)
         assert_string_equal(answer_field(answer, "Content-Type"), rows[i].content_type);
         assert_string_equal(answer_field(answer, "Cache-Control"), "no-store");
         assert_guarded(answer, patient.port);
+    }
+    patient_end(&patient);
+}
+
+static double wall_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* The wall clock of the start, and the same for ever. */
+static void test_the_epoch(void **state)
+{
+    struct patient patient;
+    double before_ms = wall_clock_ms();
+    (void)state;
+    patient_start(&patient, NULL);
+    double after_ms = wall_clock_ms();
+    double epoch_ms = answer_number(patient_observe(&patient, "/config"), "epoch_unix_ms");
+    assert_true(epoch_ms >= before_ms - 0.001 && epoch_ms <= after_ms);
+    for (int i = 0; i < 3; i++) {
+        double again_ms = answer_number(patient_observe(&patient, "/config"), "epoch_unix_ms");
+        assert_true(again_ms <= epoch_ms && again_ms >= epoch_ms);
     }
     patient_end(&patient);
 }
@@ -495,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_route),
+        cmocka_unit_test(test_the_epoch),
         cmocka_unit_test(test_what_is_not_there),
         cmocka_unit_test(test_no_bodies_for_head),
         cmocka_unit_test(test_only_for_hosts_that_are_meant),

@@ -116,6 +116,35 @@ static void test_who_does_not_read_is_dropped(void **state)
     publisher_close(&publisher);
 }
 
+static size_t unread_of_all(const struct publisher *publisher)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < EVENTS_LISTENERS; i++) {
+        struct http_exchange *listener = publisher->events.listeners[i];
+        bytes += listener != NULL ? (size_t)http_exchange_write(listener, NULL, 0) : 0;
+    }
+    return bytes;
+}
+
+/* Each of them could have four megabytes; all of them together could not. */
+static void test_what_nobody_reads_is_bounded(void **state)
+{
+    enum { BATCH_BYTES = 256 * 1024, DEAF = 40 };
+    static struct publisher publisher;
+    (void)state;
+    publisher_open(&publisher, BATCH_BYTES);
+    for (unsigned i = 0; i < DEAF; i++)
+        listen_to(&publisher, true);
+    for (unsigned published = 0; publisher.events.dropped == 0; published++) {
+        assert_true(published < 4 * EVENTS_UNREAD_BYTES / BATCH_BYTES);
+        events_publish(&publisher.events, publisher.batch);
+        assert_true(unread_of_all(&publisher) <= EVENTS_ALL_UNREAD_BYTES);
+        uv_run(&publisher.loop, UV_RUN_NOWAIT);
+    }
+    assert_in_range(listeners_of(&publisher), 1, DEAF - 1);
+    publisher_close(&publisher);
+}
+
 static void assert_kept(const struct publisher *publisher)
 {
     const struct events *events = &publisher->events;
@@ -198,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_does_not_read_is_dropped),
+        cmocka_unit_test(test_what_nobody_reads_is_bounded),
         cmocka_unit_test(test_what_is_kept_is_bounded),
         cmocka_unit_test(test_who_is_new_gets_the_last_ones),
         cmocka_unit_test(test_a_replay_is_bounded),
