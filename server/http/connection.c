@@ -33,6 +33,11 @@ struct http_connection *http_connection_next(const struct http_connection *conne
     return connection->next;
 }
 
+size_t http_connection_unread_bytes(const struct http_connection *connection)
+{
+    return http_outbox_waiting_bytes(&connection->outbox);
+}
+
 void http_connection_enter(struct http_connection *connection)
 {
     assert(connection->server->running == NULL && connection->server->output.length == 0);

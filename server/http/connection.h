@@ -21,6 +21,9 @@ void http_connection_close(struct http_connection *connection);
 /* One tick of the server's clock: closes it if it has waited too long. */
 void http_connection_tick(struct http_connection *connection);
 
+/* So many bytes wait for its peer to take them. */
+size_t http_connection_unread_bytes(const struct http_connection *connection);
+
 /* The next in the server's list. Get it before calling anything that may close this one. */
 struct http_connection *http_connection_next(const struct http_connection *connection);
 

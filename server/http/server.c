@@ -166,6 +166,15 @@ static int listener_fd(const struct http_server *server)
     return uv_fileno((const uv_handle_t *)&server->listener, &fd) == 0 ? fd : -1;
 }
 
+size_t http_server_unread_bytes(const struct http_server *server)
+{
+    size_t bytes = 0;
+    const struct http_connection *connection = server->connections;
+    for (; connection != NULL; connection = http_connection_next(connection))
+        bytes += http_connection_unread_bytes(connection);
+    return bytes;
+}
+
 unsigned http_server_port(const struct http_server *server)
 {
     return http_listener_port(listener_fd(server));

@@ -108,6 +108,10 @@ void http_server_watch(struct http_server *server, const struct http_watcher *wa
 /* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
 void http_server_authority(const struct http_server *server, char *text, size_t size);
 
+/* So many bytes of answers are in memory here, because the peers have not taken them. Counts the
+ * connections one by one. */
+size_t http_server_unread_bytes(const struct http_server *server);
+
 /* The port that is listened on, in host order; 0 if there is none. */
 unsigned http_server_port(const struct http_server *server);
 

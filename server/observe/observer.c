@@ -98,6 +98,7 @@ static void on_http_closed(void *data)
     uv_close((uv_handle_t *)&observer->ticks, NULL);
     uv_close((uv_handle_t *)&observer->ending, NULL);
     traces_close(&observer->traces);
+    pages_close(&observer->pages);
     if (observer->takes_signals) {
         sigset_t set = report_signal();
         pthread_sigmask(SIG_BLOCK, &set, NULL); /* without its handler it would kill */
@@ -175,6 +176,7 @@ static void set_policy(struct observer *observer)
 static int listen_there(struct observer *observer)
 {
     struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    limits.max_connections = OBSERVER_CONNECTIONS;
     int rc =
         http_server_init(&observer->http, &observer->loop, &limits, &observer_routes, observer);
     if (rc != 0)
@@ -221,6 +223,7 @@ static int observer_begin(struct observer *observer)
     }
     start_looking(observer);
     traces_init(&observer->traces, &observer->loop, &observer->survey);
+    pages_init(&observer->pages, &observer->http, observer);
     rc = take_signals(observer);
     if (rc == 0)
         rc = uv_thread_create(&observer->thread, observer_main, observer);

@@ -33,35 +33,25 @@ static void answer_no_memory(struct http_exchange *exchange)
 
 /* ------------------------------------------------------------------ documents that are written */
 
-/* Answers with what `write` writes. */
-static void answer_written(struct http_exchange *exchange, const char *content_type,
-                           int (*write)(FILE *out, struct observer *observer, const void *data),
-                           struct observer *observer, const void *data)
+static int write_prometheus(FILE *out, void *context)
 {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
-    int rc = out != NULL ? write(out, observer, data) : -1;
-    if (out != NULL && fclose(out) != 0)
-        rc = -1;
-    if (rc == 0)
-        answer_text(exchange, 200, content_type, text, length);
-    else
-        answer_no_memory(exchange);
-    free(text);
+    struct observer *observer = context;
+    survey_glance(&observer->survey);
+    return metrics_page_write(out, EXPOSITION_PROMETHEUS, &observer->survey);
 }
 
-static int write_metrics(FILE *out, struct observer *observer, const void *data)
+static int write_openmetrics(FILE *out, void *context)
 {
-    const enum exposition_format *format = data;
-    return metrics_page_write(out, *format, &observer->survey);
+    struct observer *observer = context;
+    survey_glance(&observer->survey);
+    return metrics_page_write(out, EXPOSITION_OPENMETRICS, &observer->survey);
 }
 
 static void metrics_handler(struct http_exchange *exchange, void *context)
 {
     enum exposition_format format = exposition_format_for(http_exchange_request(exchange));
-    survey_glance(&((struct observer *)context)->survey);
-    answer_written(exchange, exposition_content_type(format), write_metrics, context, &format);
+    pages_answer(&((struct observer *)context)->pages, exchange, exposition_content_type(format),
+                 format == EXPOSITION_OPENMETRICS ? write_openmetrics : write_prometheus);
 }
 
 static void trace_handler(struct http_exchange *exchange, void *context)
@@ -69,15 +59,16 @@ static void trace_handler(struct http_exchange *exchange, void *context)
     traces_answer(&((struct observer *)context)->traces, exchange);
 }
 
-static int write_report(FILE *out, struct observer *observer, const void *data)
+static int write_report(FILE *out, void *context)
 {
-    (void)data;
+    struct observer *observer = context;
     return report_write(out, &observer->survey, &observer->verdict);
 }
 
 static void report_handler(struct http_exchange *exchange, void *context)
 {
-    answer_written(exchange, "text/plain; charset=utf-8", write_report, context, NULL);
+    pages_answer(&((struct observer *)context)->pages, exchange, "text/plain; charset=utf-8",
+                 write_report);
 }
 
 /* ------------------------------------------------------------------ documents that are there */

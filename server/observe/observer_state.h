@@ -6,10 +6,11 @@
 #include "server/observe/diagnosis.h"
 #include "server/observe/events.h"
 #include "server/observe/observer.h"
+#include "server/observe/pages.h"
 #include "server/observe/survey.h"
 #include "server/observe/traces.h"
 
-enum { OBSERVER_TICK_MS = 25, OBSERVER_TICKS_PER_LOOK = 4 };
+enum { OBSERVER_TICK_MS = 25, OBSERVER_TICKS_PER_LOOK = 4, OBSERVER_CONNECTIONS = 512 };
 
 struct observer {
     struct observer_options options;
@@ -31,6 +32,7 @@ struct observer {
     struct verdict verdict; /* of the last look */
     struct events events;
     struct traces traces;
+    struct pages pages;
 };
 
 extern const struct http_router observer_routes;

@@ -80,17 +80,23 @@ static void write_piece(struct trace_reader *reader)
 
 /* ------------------------------------------------------------------ all of them */
 
+static struct trace_reader *next_reader(struct traces *traces)
+{
+    for (size_t i = 0; i < TRACES_MAX; i++) {
+        traces->last = (traces->last + 1) % TRACES_MAX;
+        struct trace_reader *reader = &traces->readers[traces->last];
+        if (reader->exchange != NULL && !reader->waits)
+            return reader;
+    }
+    return NULL;
+}
+
 static void on_turn(uv_idle_t *turn)
 {
-    struct traces *traces = turn->data;
-    bool more = false;
-    for (size_t i = 0; i < TRACES_MAX; i++) {
-        struct trace_reader *reader = &traces->readers[i];
-        if (reader->exchange != NULL && !reader->waits)
-            write_piece(reader);
-        more |= reader->exchange != NULL && !reader->waits;
-    }
-    if (!more)
+    struct trace_reader *reader = next_reader(turn->data);
+    if (reader != NULL)
+        write_piece(reader);
+    else
         uv_idle_stop(turn);
 }
 

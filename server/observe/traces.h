@@ -1,8 +1,8 @@
 /* traces.h – /trace.json for several readers at once, each as fast as it reads.
  *
- * A trace is some megabytes long, and the observer has one loop: so in each turn every reader gets
- * one piece, and the next one only when it has taken that. What a reader costs is bounded, in time
- * and in memory, and so is the number of readers. On the observer's thread. */
+ * A trace is some megabytes long, and the observer has one loop: so in each turn one reader gets
+ * one piece, in turn with the others, and the next one only when it has taken that. What readers
+ * cost is bounded, in time and in memory, and so is their number. On the observer's thread. */
 #ifndef OFFLOOP_OBSERVE_TRACES_H
 #define OFFLOOP_OBSERVE_TRACES_H
 
@@ -24,6 +24,7 @@ struct traces {
     const struct survey *survey;
     uv_idle_t turn; /* while there is a reader that does not wait */
     struct trace_reader readers[TRACES_MAX];
+    size_t last; /* whose turn it was */
 };
 
 /* The survey must outlive it. traces_close closes the handle; the readers must be gone. */
