@@ -74,9 +74,9 @@ struct loop_record {
 
 /* The loop, seen from outside; see watchdog.h. */
 struct watch_record {
-    struct counter sampled_ns;             /* when it was last looked at */
-    struct counter progress_ns;            /* when it was last seen to poll */
-    struct counter blocked_since_ns;       /* 0: it is not blocked; moved on by stops */
+    struct counter sampled_ns;       /* when it was last looked at */
+    struct counter progress_ns;      /* when it was last seen to poll */
+    struct counter blocked_since_ns; /* 0: it is not blocked; moved on by stops */
     struct stops stops;
     struct counter cells[RECORDING_CELLS]; /* (index + 1) << 16 | busy share in 1/10000 */
 };
