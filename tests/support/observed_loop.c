@@ -117,9 +117,10 @@ static void interrupt(void *data)
     uint64_t end_ns = interruption->idle_ns + interruption->ms * UINT64_C(1000000);
     while (idle_time(interruption) < end_ns)
         continue;
-    pthread_kill(interruption->loop_thread, SIGUSR1);
-    while (idle_time(interruption) >= end_ns)
-        continue;
+    do {
+        pthread_kill(interruption->loop_thread, SIGUSR1);
+        uv_sleep(5);
+    } while (idle_time(interruption) >= end_ns);
     if (interruption->meanwhile != NULL)
         interruption->meanwhile(interruption->data);
     uv_async_send(&interruption->observed->alive);
@@ -130,6 +131,9 @@ void observed_loop_interrupt(struct observed_loop *observed, unsigned ms,
 {
     struct sigaction action = {.sa_handler = on_signal};
     uv_thread_t thread;
+#ifdef __SANITIZE_THREAD__
+    skip();
+#endif
     struct interruption interruption = {
         .observed = observed,
         .loop_thread = pthread_self(),

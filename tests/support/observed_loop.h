@@ -31,7 +31,8 @@ void observed_loop_call(struct observed_loop *observed, void (*function)(void *d
 
 /* Waits in one poll that a signal interrupts after ms: libuv forgets that it had been idle by then.
  * Another thread sends the signal, calls meanwhile(data) when the poll goes on, and ends it.
- * Returns when the turn is over. */
+ * Returns when the turn is over. Skips the test under ThreadSanitizer, which keeps signals for
+ * later. */
 void observed_loop_interrupt(struct observed_loop *observed, unsigned ms,
                              void (*meanwhile)(void *data), void *data);
 

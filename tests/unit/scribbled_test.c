@@ -128,7 +128,13 @@ static int write_open_metrics(FILE *out, struct world *world)
 
 static int write_trace(FILE *out, struct world *world)
 {
-    return trace_page_write(out, &world->survey);
+    struct trace_page *page = trace_page_open(&world->survey);
+    int more = 1;
+    assert_non_null(page);
+    while (more == 1)
+        more = trace_page_write(page, out);
+    trace_page_close(page);
+    return more;
 }
 
 static int write_report(FILE *out, struct world *world)
