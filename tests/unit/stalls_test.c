@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "server/log.h"
+
 static const uint64_t MS = 1000000, S = 1000000000;
 
 static const struct names NAMES = {
@@ -56,6 +58,7 @@ static struct capture capture_begin(void)
 static const char *capture_end(struct capture *capture)
 {
     static char text[2048];
+    log_flush();
     dup2(capture->saved, STDERR_FILENO);
     close(capture->saved);
     rewind(capture->file);
