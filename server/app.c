@@ -81,6 +81,7 @@ void app_drain(struct app *app)
     if (app->draining)
         return;
     app->draining = true;
+    uv_update_time(app->http.loop); /* the loop may have been blocked until now */
     uv_timer_start(&app->drain_timer, on_drain_timeout, app->options.drain_timeout, 0);
     http_server_drain(&app->http, on_http_closed, app);
 }

@@ -21,7 +21,9 @@
 
 #include "server/http/connection_state.h"
 
-enum { KEPT_MAX = 64 * 1024, REFUSED_MAX = 256 };
+/* LINGERING_MAX may take their time, those beyond them not: who holds connections by sending what
+ * is thrown away shall not hold more than that. */
+enum { KEPT_MAX = 64 * 1024, REFUSED_MAX = 256, LINGERING_MAX = 256 };
 
 static uv_stream_t *stream_of(struct http_connection *connection)
 {
@@ -66,6 +68,7 @@ static void unlink_connection(struct http_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     connection->server->connection_count--;
+    connection->server->lingering_count -= connection->state == CONNECTION_LINGERING;
     counter_add(&connection->server->counters->connections_closed, 1);
 }
 
@@ -105,7 +108,8 @@ static void finish(struct http_connection *connection)
         return;
     }
     connection->state = CONNECTION_LINGERING;
-    connection->since = connection->server->ticks;
+    connection->since = connection->finished = connection->server->ticks;
+    connection->briefly |= ++connection->server->lingering_count > LINGERING_MAX;
     http_inbox_close(&connection->inbox);
 }
 
@@ -287,8 +291,12 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         http_connection_close(connection);
         return;
     }
-    if (length == 0 || connection->state == CONNECTION_LINGERING)
+    if (length == 0)
         return;
+    if (connection->state == CONNECTION_LINGERING) {
+        connection->since = connection->server->ticks;
+        return;
+    }
     if (connection->server->watched.watcher != NULL)
         connection->read_at_ns = uv_hrtime();
     if (http_inbox_receive(&connection->inbox, buffer->base, (size_t)length) != 0) {
@@ -340,6 +348,7 @@ static void begin(struct http_connection *connection)
     http_connection_enter(connection);
     if (refused) {
         http_exchange_refuse(connection, 503, "this server has as many connections as it may have");
+        connection->briefly = true;
     }
     http_connection_leave(connection);
 }
@@ -372,10 +381,8 @@ int http_connection_adopt(struct http_server *server, int fd)
 
 void http_connection_drain(struct http_connection *connection)
 {
-    /* One that was busy a moment ago may have its next request under way: the early tick ends it.
-     * One tick may have passed since in no time; two mean that it was silent for a whole one. */
-    if (connection->state == CONNECTION_IDLE && connection->since + 1 < connection->server->ticks)
-        http_connection_close(connection);
+    if (connection->state == CONNECTION_IDLE && http_connection_is_quiet(connection))
+        http_connection_close(connection); /* else the early tick ends it */
     else if (connection->state == CONNECTION_HANDLING && connection->exchange.streams)
         http_stream_drain(connection);
 }

@@ -61,9 +61,12 @@ struct http_connection {
     uint64_t read_at_ns; /* if somebody watches */
     uint64_t since;      /* the tick that the state's time-out counts from */
     uint64_t taken;      /* of the outbox, at the last look; UINT64_MAX before the first */
+    uint64_t unsent;     /* in the socket, at that look */
+    uint64_t finished;   /* the tick at which the last answer had left, once it lingers */
     unsigned requests;   /* over its life */
     bool last;           /* no further message is taken */
     bool lingers;        /* the peer may still be sending when the last answer leaves */
+    bool briefly;        /* … and then only for a moment: there may be many of its kind */
     bool ended;          /* the peer will send nothing more */
     bool receiving;      /* uv_read_start is in force */
 };
@@ -73,6 +76,10 @@ struct http_connection {
  * next. */
 void http_connection_enter(struct http_connection *connection);
 void http_connection_leave(struct http_connection *connection);
+
+/* Nothing has happened on it for a whole tick, and nothing lies unread: it may be ended without
+ * harm to a client that has just asked. */
+bool http_connection_is_quiet(const struct http_connection *connection);
 
 /* It cannot go on: memory is short (UV_ENOMEM), or the stream is broken. */
 void http_connection_give_up(struct http_connection *connection, int rc);

@@ -226,6 +226,7 @@ void http_server_drain(struct http_server *server, void (*on_closed)(void *data)
     accept_pending(server);
     uv_close((uv_handle_t *)&server->listener, on_handle_closed);
     for_each_connection(server, http_connection_drain);
+    uv_update_time(server->loop);    /* the loop may have been blocked until now */
     if (server->connections != NULL) /* an early tick, for those that seemed idle just now */
         uv_timer_start(&server->clock, on_tick, server->limits.drain_grace_ms, server->tick_ms);
     http_server_settle(server);

@@ -54,6 +54,7 @@ struct http_server {
     struct http_connection *connections; /* list of all that are open */
     unsigned connection_count;           /* of them */
     unsigned connection_handles;         /* and of those whose memory is still in use */
+    unsigned lingering_count;            /* and of those that have had their last answer */
     struct http_connection *running;     /* the one that `output` belongs to, or NULL */
     uint64_t ticks;
     unsigned tick_ms;

@@ -79,7 +79,7 @@ static uint64_t slack_ms(void)
 static uint64_t patience_ms(void)
 {
     const struct http_limits *limits = &run.limits;
-    enum { LINGER_MS = 2000 };
+    enum { LINGER_MS = 30000 };
     uint64_t longest = later(limits->headers_timeout_ms, limits->keep_alive_timeout_ms);
     return longest + limits->request_timeout_ms + limits->write_timeout_ms + LINGER_MS +
            2 * slack_ms();

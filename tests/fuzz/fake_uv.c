@@ -2,9 +2,12 @@
 #include "tests/fuzz/fake_uv.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -383,6 +386,8 @@ int __wrap_shutdown(int fd, int how);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int __real_close(int fd);
 int __wrap_close(int fd);
+ssize_t __wrap_recv(int fd, void *to, size_t length, int flags);
+int __wrap_ioctl(int fd, unsigned long request, ...);
 time_t __wrap_time(time_t *at);
 
 static struct fake_peer *peer_at(int fd)
@@ -425,6 +430,31 @@ int __wrap_close(int fd)
     return 0;
 }
 
+/* Only to be asked whether something lies unread. */
+ssize_t __wrap_recv(int fd, void *to, size_t length, int flags)
+{
+    const struct fake_peer *peer = peer_at(fd);
+    FUZZ_CHECK(peer != NULL && peer->state == FAKE_OPEN && flags == (MSG_PEEK | MSG_DONTWAIT));
+    bool reset = peer->ending == UV_ECONNRESET;
+    size_t unread = reset ? 0 : peer->sent.length - peer->taken;
+    errno = reset && !peer->ended ? ECONNRESET : EAGAIN;
+    if (unread == 0)
+        return peer->ending == UV_EOF ? 0 : -1;
+    memcpy(to, peer->sent.bytes + peer->taken, length < unread ? length : unread);
+    return (ssize_t)(length < unread ? length : unread);
+}
+
+/* What a socket takes, its peer has. */
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+    va_list arguments;
+    FUZZ_CHECK(peer_at(fd) != NULL && request == SIOCOUTQ);
+    va_start(arguments, request);
+    *va_arg(arguments, int *) = 0;
+    va_end(arguments);
+    return 0;
+}
+
 /* The Date of every answer: Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110. */
 time_t __wrap_time(time_t *at)
 {
@@ -439,6 +469,11 @@ time_t __wrap_time(time_t *at)
 uint64_t uv_now(const uv_loop_t *loop)
 {
     return fake_of(loop)->now_ms;
+}
+
+void uv_update_time(uv_loop_t *loop)
+{
+    (void)loop; /* it is never late */
 }
 
 uint64_t uv_hrtime(void)

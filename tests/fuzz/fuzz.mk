@@ -25,7 +25,7 @@ FUZZ_SOURCES_options      := $(filter-out server/main.c server/app.c,$(wildcard 
                              $(wildcard process/*.c)
 
 comma ?= ,
-FUZZ_WRAPS := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free shutdown accept4 close time \
+FUZZ_WRAPS := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free shutdown accept4 close recv ioctl time \
                 http_router_dispatch http_exchange_answer)
 FUZZ_LIBS_connection   := $(FUZZ_WRAPS) $(LLHTTP_LIBS) -lcjson
 FUZZ_LIBS_segmentation := $(FUZZ_LIBS_connection) -Wl,--wrap=http_exchange_refuse

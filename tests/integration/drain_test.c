@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -161,6 +162,38 @@ static void test_what_takes_too_long_is_cut(void **state)
     harness_close(&harness);
 }
 
+static void block_and_drain(uv_check_t *check)
+{
+    enum { DRAIN_TIMEOUT_US = 500 * 1000 };
+    uv_check_stop(check);
+    usleep(DRAIN_TIMEOUT_US + DRAIN_TIMEOUT_US / 5);
+    app_drain(check->data);
+}
+
+/* The time that it has begins when it is told so, however long the loop was blocked before: what is
+ * done by then gets out. */
+static void test_the_time_of_a_drain_begins_with_it(void **state)
+{
+    struct harness harness;
+    uv_check_t check;
+    (void)state;
+    struct app *app = harness_with(&harness, "--drain-timeout=500", NULL);
+    struct client *client = harness_client(&harness, app);
+    client_get(client, "/heavy?kernel=sleep&n=1&offload=worker");
+    harness_await_health(&harness, app, "jobs/worker/submitted", 1);
+    uv_check_init(&harness.loop, &check);
+    check.data = app;
+    if (client->answer_count == 0)
+        uv_check_start(&check, block_and_drain);
+    assert_non_null(client_await(client, 1));
+    assert_int_equal(client->answers[0].status, 200);
+    uv_close((uv_handle_t *)&check, NULL);
+    app_drain(app);
+    client_leave(client);
+    harness_run(&harness);
+    harness_close(&harness);
+}
+
 /* An answer that the peer does not take is cut as well. */
 static void test_a_peer_that_does_not_read_is_cut(void **state)
 {
@@ -237,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_pipelined_requests_are_answered),
         cmocka_unit_test(test_half_a_request_may_be_completed),
         cmocka_unit_test(test_what_takes_too_long_is_cut),
+        cmocka_unit_test(test_the_time_of_a_drain_begins_with_it),
         cmocka_unit_test(test_a_peer_that_does_not_read_is_cut),
         cmocka_unit_test(test_draining_twice_is_draining_once),
         cmocka_unit_test(test_a_server_that_cannot_listen),
