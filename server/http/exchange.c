@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "server/http/connection_state.h"
+#include "server/http/preface.h"
 #include "server/http/problem.h"
 
 static size_t put_response(char *at, const struct http_connection *connection,
@@ -189,21 +190,41 @@ static void count_bounds(struct http_counters *counters, int status)
     counter_add(&counters->limits_fields, status == 431);
 }
 
+static void send_problem(struct http_connection *connection, int status, const char *detail)
+{
+    size_t length = 0;
+    char *document = http_problem_document(status, detail, &length);
+    http_exchange_send(connection,
+                       &(struct http_response){
+                           .status = status,
+                           .content_type = document != NULL ? "application/problem+json" : NULL,
+                           .body = document,
+                           .body_bytes = length,
+                       },
+                       HTTP_CLOSES);
+    cJSON_free(document);
+}
+
+static void send_goaway(struct http_connection *connection, const char *detail)
+{
+    char *room;
+    int rc = http_outbox_reserve(&connection->outbox, HTTP_PREFACE_ANSWER_BYTES, &room);
+    if (rc == 0)
+        rc = http_outbox_commit(&connection->outbox, http_preface_answer(room, detail));
+    if (rc != 0)
+        http_connection_give_up(connection, rc);
+}
+
 void http_exchange_refuse(struct http_connection *connection, int status, const char *detail)
 {
     struct http_counters *counters = connection->server->counters;
-    size_t length = 0;
-    char *document = http_problem_document(status, detail, &length);
-    struct http_response response = {
-        .status = status,
-        .content_type = document != NULL ? "application/problem+json" : NULL,
-        .body = document,
-        .body_bytes = length,
-    };
-    connection->exchange = (struct http_exchange){0};
+    connection->exchange =
+        (struct http_exchange){.head_only = http_parser_knows_head(&connection->parser)};
     connection->last = connection->lingers = true;
     count_bounds(counters, status);
     count_answer(counters, status);
-    http_exchange_send(connection, &response, HTTP_CLOSES);
-    cJSON_free(document);
+    if (connection->parser.message.http2)
+        send_goaway(connection, detail);
+    else
+        send_problem(connection, status, detail);
 }

@@ -328,6 +328,7 @@ static bool is_unknown_method(const struct http_parser *parser, const char *at)
  */
 static void refuse_malformed(struct http_parser *parser, llhttp_errno_t error, const char *at)
 {
+    parser->message.http2 = error == HPE_PAUSED_H2_UPGRADE;
     if ((error == HPE_INVALID_METHOD && is_unknown_method(parser, at)) ||
         (error == HPE_INVALID_CONSTANT && parser->llhttp.method >= HTTP_SOURCE))
         http_refuse(parser, 501, "this server does not know the method");

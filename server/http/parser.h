@@ -49,6 +49,7 @@ struct http_message {
     bool half_line : 1;         /* the CR of an empty line in front of a message */
     bool begun : 1;             /* the first byte of a message has been seen */
     bool versioned : 1;         /* its request line names a version */
+    bool http2 : 1;             /* it is the preface of HTTP/2 */
     bool lone_lf : 1;           /* a line ended by LF without CR */
     bool in_body : 1;           /* its head is complete */
     bool complete : 1;          /* its last byte has been seen */
@@ -121,6 +122,14 @@ static inline struct http_parser *http_parser_of(const llhttp_t *llhttp)
 static inline bool http_parser_in_message(const struct http_parser *parser)
 {
     return parser->message.begun;
+}
+
+/* True if the message that is being read is known to be a HEAD, also before its head is complete,
+ * and when it is refused. */
+static inline bool http_parser_knows_head(const struct http_parser *parser)
+{
+    return parser->message.begun && parser->llhttp.method == HTTP_HEAD &&
+           llhttp_get_errno(&parser->llhttp) != HPE_INVALID_METHOD; /* "HEADS" */
 }
 
 /* True while the head of a message is incomplete. */

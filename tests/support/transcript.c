@@ -267,6 +267,17 @@ static void read_refusal(struct reader *reader, const char *text)
     read_output(reader, line);
 }
 
+/* Such a refusal as the answer to HEAD: no content, but the length that GET would get. */
+static void read_head_refusal(struct reader *reader, const char *text)
+{
+    char line[400];
+    snprintf(line, sizeof line,
+             "HTTP/1.1 %s\\r\\nDate: {date}\\r\\nContent-Type: application/problem+json\\r\\n"
+             "Content-Length: {length}\\r\\nConnection: close\\r\\n\\r\\n",
+             text);
+    read_output(reader, line);
+}
+
 /* ------------------------------------------------------------------ the other lines */
 
 static void read_title(struct reader *reader, const char *text)
@@ -333,6 +344,7 @@ static void read_line(struct reader *reader, const char *line)
         {"<answer-close", read_answer_close},
         {"<answer-keep-alive", read_answer_keep_alive},
         {"<refusal", read_refusal},
+        {"<refusal-head", read_head_refusal},
         {"then", read_end},
     };
     size_t length = strcspn(line, " ");

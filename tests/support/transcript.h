@@ -19,7 +19,7 @@ void bytes_free(struct bytes *bytes);
 enum expectation_kind {
     EXPECT_LITERAL, /* exactly these bytes */
     EXPECT_DATE,    /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-    EXPECT_LENGTH,  /* a number: that of the bytes of the problem that follows */
+    EXPECT_LENGTH,  /* a number: that of the bytes of the problem that follows, if one does */
     EXPECT_PROBLEM, /* a problem document of the answer's status; its detail contains the text */
 };
 

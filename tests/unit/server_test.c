@@ -186,6 +186,11 @@ static void test_only_known_hosts(void **state)
                          200);
     }
     assert_int_equal(counter_get(&fixture->server.counters->messages_refused), 2);
+    fixture->client->raw = true; /* HEAD is refused without content */
+    client_send(fixture->client, "HEAD /fast HTTP/1.1\r\nHost: evil.test\r\n\r\n");
+    client_await_end(fixture->client);
+    assert_memory_equal(fixture->client->input, "HTTP/1.1 421 ", 13);
+    assert_memory_equal(fixture->client->input + fixture->client->input_bytes - 4, "\r\n\r\n", 4);
     assert_int_equal(
         status_for(fixture, "GET http://evil.test/fast HTTP/1.1\r\nHost: localhost\r\n\r\n"), 421);
     assert_int_equal(

@@ -287,6 +287,19 @@ static void test_who_is_silent(void **state)
     assert_int_equal(count(&server_of(fixture)->counters->timeouts_request), 1);
 }
 
+/* Its method is known already, so it gets no content. */
+static void test_a_head_request_that_is_not_completed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = served(fixture, "HEAD /fa");
+    run_out(fixture);
+    client->raw = true;
+    tick(fixture, 1);
+    client_await_end(client);
+    assert_memory_equal(client->input, "HTTP/1.1 408 ", 13);
+    assert_memory_equal(client->input + client->input_bytes - 4, "\r\n\r\n", 4);
+}
+
 /* What was read did not complete the request: the next tick is the end. */
 static void test_who_is_too_slow(void **state)
 {
@@ -565,6 +578,7 @@ int main(void)
         TEST(test_the_end_of_the_input),
         TEST(test_a_loop_that_was_blocked),
         TEST(test_who_is_silent),
+        TEST(test_a_head_request_that_is_not_completed),
         TEST(test_who_is_too_slow),
         TEST(test_who_sends_without_end),
         TEST(test_a_drain_finds_a_request_unread),
