@@ -24,38 +24,9 @@ const char *http_request_field(const struct http_request *request, const char *n
     return find_field(request->fields, name);
 }
 
-/* The weight of one media range: "q=0" and "q=0.000" turn it off (RFC 9110, section 12.4.2). */
-static bool range_is_refused(const char *parameters, size_t length)
+const char *http_request_next_field(const char *value, const char *name)
 {
-    for (size_t i = 1; i + 2 < length; i++) {
-        bool begins = parameters[i - 1] == ';' || parameters[i - 1] == ' ';
-        if (begins && strncasecmp(parameters + i, "q=0", 3) == 0)
-            return strspn(parameters + i + 3, ".0") == strcspn(parameters + i + 3, "; \t,");
-    }
-    return false;
-}
-
-static bool range_names(const char *range, size_t length, const char *media_type)
-{
-    size_t family = strcspn(media_type, "/") + 1;
-    if (length == strlen(media_type) && strncasecmp(range, media_type, length) == 0)
-        return true;
-    return length == family + 1 && range[family] == '*' &&
-           strncasecmp(range, media_type, family) == 0;
-}
-
-bool http_request_prefers(const struct http_request *request, const char *media_type)
-{
-    const char *accept = http_request_field(request, "accept");
-    while (accept != NULL && *accept != '\0') {
-        accept += strspn(accept, " \t,");
-        size_t length = strcspn(accept, ",");
-        size_t range = strcspn(accept, "; \t,");
-        if (range_names(accept, range, media_type))
-            return !range_is_refused(accept + range, length - range);
-        accept += length;
-    }
-    return false;
+    return find_field(value + strlen(value) + 1, name);
 }
 
 /* preference = token [ BWS "=" BWS ( token / quoted-string ) ] *( OWS ";" … ) (RFC 7240, section
@@ -80,7 +51,7 @@ static const char *find_preference(const struct http_request *request, const cha
                                    size_t *length)
 {
     const char *list = find_field(request->fields, "prefer");
-    for (; list != NULL; list = find_field(list + strlen(list) + 1, "prefer")) {
+    for (; list != NULL; list = http_request_next_field(list, "prefer")) {
         const char *cursor = list, *element;
         while ((element = http_quoted_list_next(&cursor, length)) != NULL) {
             if (http_element_is(element, (size_t)(http_skip_token(element) - element), name))

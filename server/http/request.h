@@ -37,10 +37,16 @@ struct http_request {
 /* The value of the first field line of this name (any case), or NULL. */
 const char *http_request_field(const struct http_request *request, const char *name);
 
-/* True if the client names this media type, or its whole family ("image" of "image/png" as "image/
- * *"), in Accept with a weight above zero (RFC 9110, section 12.5.1). A bare "* / *" does not
- * count: it says that anything will do, not that this is wanted. */
-bool http_request_prefers(const struct http_request *request, const char *media_type);
+/* The value of the next field line of this name behind one whose value this is; or NULL. */
+const char *http_request_next_field(const char *value, const char *name);
+
+/* Would the client rather have this media type than that one (RFC 9110, section 12.5.1)? All Accept
+ * lines, weights and exactness count; parameters of the types ("text/plain; version=0.0.4") must be
+ * as the client says, if it says them. Of two that it likes equally it prefers the one that it
+ * names more exactly: "image/ *" rather than "* / *". False if it does not care, or takes neither.
+ */
+bool http_request_prefers(const struct http_request *request, const char *media_type,
+                          const char *to);
 
 /* How many seconds the client will wait for this answer: "Prefer: wait=N" (RFC 7240, section 4.3).
  * N is at most 2^31, and taken for that above it. Returns false if the client does not say so, or

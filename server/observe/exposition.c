@@ -18,17 +18,19 @@ static const struct type {
     [EXPOSITION_INFO] = {"info", "gauge", "_info"},
 };
 
-enum exposition_format exposition_format_for(const struct http_request *request)
-{
-    return http_request_prefers(request, "application/openmetrics-text") ? EXPOSITION_OPENMETRICS
-                                                                         : EXPOSITION_PROMETHEUS;
-}
-
 const char *exposition_content_type(enum exposition_format format)
 {
     return format == EXPOSITION_OPENMETRICS
                ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+enum exposition_format exposition_format_for(const struct http_request *request)
+{
+    return http_request_prefers(request, exposition_content_type(EXPOSITION_OPENMETRICS),
+                                exposition_content_type(EXPOSITION_PROMETHEUS))
+               ? EXPOSITION_OPENMETRICS
+               : EXPOSITION_PROMETHEUS;
 }
 
 void exposition_begin(struct exposition *page, FILE *out, enum exposition_format format)

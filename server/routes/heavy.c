@@ -113,7 +113,8 @@ static bool parse(struct http_exchange *exchange, struct wish *wish)
         wish->ms = 0;
     const char *image_type = wish->kernel->image_type;
     if (!wish->format_given && image_type != NULL)
-        wish->arguments.image = http_request_prefers(http_exchange_request(exchange), image_type);
+        wish->arguments.image =
+            http_request_prefers(http_exchange_request(exchange), image_type, "application/json");
     return true;
 }
 

@@ -19,7 +19,8 @@ FUZZ_HTTP := $(wildcard server/http/*.c)
 FUZZ_BENCH := $(FUZZ_HTTP) $(addprefix tests/fuzz/,fake_uv.c bench.c responses.c allocation.c)
 FUZZ_SOURCES_connection   := $(FUZZ_BENCH)
 FUZZ_SOURCES_segmentation := $(FUZZ_BENCH)
-FUZZ_SOURCES_query        := server/http/request.c server/http/syntax.c kernel/bounded.c
+FUZZ_SOURCES_query        := server/http/request.c server/http/accept.c server/http/syntax.c \
+                             kernel/bounded.c
 FUZZ_SOURCES_options      := $(filter-out server/main.c server/app.c,$(wildcard server/*.c)) \
                              $(wildcard server/*/*.c) $(filter-out kernel/main.c,$(wildcard kernel/*.c)) \
                              $(wildcard process/*.c)

@@ -112,8 +112,12 @@ static void test_fields(const uint8_t *data, size_t size)
         CHECK(value == NULL || strlen(value) <= size);
     }
     bool has_accept = http_request_field(&request, "accept") != NULL;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        CHECK(has_accept || !http_request_prefers(&request, types[i]));
+    for (size_t i = 0; i + 1 < sizeof types / sizeof *types; i++) {
+        bool one = http_request_prefers(&request, types[i], types[i + 1]);
+        bool other = http_request_prefers(&request, types[i + 1], types[i]);
+        CHECK(!(one && other) && (has_accept || !(one || other)));
+        CHECK(!http_request_prefers(&request, types[i], types[i]));
+    }
     free((void *)(uintptr_t)request.fields);
 }
 
@@ -124,7 +128,7 @@ static void test_accept(const char *text)
     memcpy(fields, "accept", sizeof "accept");
     memcpy(fields + sizeof "accept", text, length);
     struct http_request request = {.fields = fields};
-    if (http_request_prefers(&request, "image/png"))
+    if (http_request_prefers(&request, "image/png", "text/plain; version=1"))
         CHECK(strstr(text, "/") != NULL);
     free(fields);
 }

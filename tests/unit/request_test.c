@@ -23,11 +23,30 @@ static void test_field(void **state)
     assert_null(http_request_field(&none, "host"));
 }
 
+/* Field lines of this name as a request has them; in `lines` they are divided by '|'. */
+static struct http_request request_with(char fields[300], const char *name, const char *lines)
+{
+    size_t at = 0;
+    while (*lines != '\0') {
+        size_t length = strcspn(lines, "|");
+        at += (size_t)snprintf(fields + at, 300 - at, "%s", name) + 1;
+        at += (size_t)snprintf(fields + at, 300 - at, "%.*s", (int)length, lines) + 1;
+        lines += length + (lines[length] != '\0');
+    }
+    fields[at] = '\0';
+    return (struct http_request){.fields = fields};
+}
+
+static bool prefers_to(const char *accept, const char *type, const char *to)
+{
+    char fields[300];
+    struct http_request request = request_with(fields, "Accept", accept);
+    return http_request_prefers(&request, type, to);
+}
+
 static bool prefers(const char *accept, const char *type)
 {
-    char fields[200] = "Accept";
-    snprintf(fields + 7, sizeof fields - 7, "%s", accept);
-    return http_request_prefers(&(struct http_request){.fields = fields}, type);
+    return prefers_to(accept, type, "application/json");
 }
 
 /* RFC 9110, sections 12.4.2 and 12.5.1 */
@@ -69,23 +88,84 @@ static void test_prefers(void **state)
         if (prefers(others[i], "image/png"))
             fail_msg("%s", others[i]);
     }
-    assert_false(http_request_prefers(&(struct http_request){.fields = ""}, "image/png"));
+    assert_false(prefers("", "image/png"));
 }
 
-/* RFC 7240, sections 2 and 4.3. Field lines are divided by '|' here. */
+/* Weights, several lines, and which of two ranges counts. */
+static void test_prefers_by_weight(void **state)
+{
+    static const char *const wanted[] = {
+        "application/json;q=0.5, image/png",
+        "application/json;q=0.5|image/png",
+        "text/html|image/png|a/b",
+        "image/png;q=0.502, application/json;q=0.501",
+        "*/*;q=0.1, image/png;q=0.2",
+        "image/*;q=0.8, */*;q=0.8",
+        "image/*, */*",
+        "application/json;q=0, */*",
+        "image/*;q=0, image/png",
+        "image/png;q=1, image/*;q=0.1, application/json;q=0.5",
+        "application/*;q=0.5, */*",
+        "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", /* Chrome's <img> */
+        "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5", /* Firefox's */
+        "application/json;q=\"0.5\", image/png",
+        "a/b;c=\"x, application/json\", image/png",
+    };
+    static const char *const others[] = {
+        "image/png;q=0.5, application/json",
+        "image/png;q=0.5|application/json",
+        "application/json|image/png;q=0.5",
+        "image/png;q=0.5, */*",
+        "image/png;q=0.501, application/json;q=0.502",
+        "image/png, application/json",
+        "image/*, application/json",
+        "image/*, image/png;q=0",
+        "image/png;q=0, image/*",
+        "image/png;q=0.1, image/*;q=1, application/json;q=0.5",
+        "image/png;q=0|*/*;q=0",
+        "image/png;q=x",
+        "image/png;q=",
+        "image/png ; Q = 0",
+        "a/b;c=\"x, image/png\"",
+        "a/b;c=\"image/png",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        if (!prefers(wanted[i], "image/png"))
+            fail_msg("%s", wanted[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (prefers(others[i], "image/png"))
+            fail_msg("%s", others[i]);
+    }
+}
+
+/* A range with parameters is more exact, and names only what has them as it says. */
+static void test_prefers_by_parameters(void **state)
+{
+    static const char one[] = "a/b; version=1.0.0; charset=utf-8", two[] = "text/plain; version=2";
+    (void)state;
+    assert_true(prefers_to("a/b", one, two));
+    assert_true(prefers_to("a/b;version=1.0.0", one, two));
+    assert_true(prefers_to("a/b;version=\"1.0.0\";q=0.1", one, two));
+    assert_true(prefers_to("a/b;escaping=values;VERSION=1.0.0", one, two));
+    assert_true(prefers_to("a/b;charset=UTF-8, */*", one, two));
+    assert_true(prefers_to("a/b;q=0.1, a/b;version=1.0.0;q=0.9, text/plain;q=0.5", one, two));
+    assert_true(prefers_to("a/b;version=1.0.0;q=0.5, text/plain;version=1, */*;q=0.1", one, two));
+    assert_false(prefers_to("a/b;version=0.0.1", one, two));
+    assert_false(prefers_to("a/b;version=1.0.0;charset=latin1", one, two));
+    assert_false(prefers_to("a/b;version=1.0.0;q=0.5, text/plain;version=2", one, two));
+    assert_false(prefers_to("a/b;version=1.0.0;q=0.1, a/b;q=0.9, text/plain;q=0.5", one, two));
+}
+
+/* RFC 7240, sections 2 and 4.3. */
 static void assert_wait(const char *lines, bool said, uint64_t expected)
 {
-    char fields[300] = "";
-    size_t at = 0;
+    char fields[300];
     uint64_t seconds = 77;
-    while (*lines != '\0') {
-        size_t length = strcspn(lines, "|");
-        at += (size_t)snprintf(fields + at, sizeof fields - at, "Prefer") + 1;
-        at += (size_t)snprintf(fields + at, sizeof fields - at, "%.*s", (int)length, lines) + 1;
-        lines += length + (lines[length] != '\0');
-    }
-    fields[at] = '\0';
-    if (http_request_wait(&(struct http_request){.fields = fields}, &seconds) != said)
+    struct http_request request = request_with(fields, "Prefer", lines);
+    if (http_request_wait(&request, &seconds) != said)
         fail_msg("%s", fields + sizeof "Prefer");
     assert_int_equal(seconds, said ? expected : 77);
 }
@@ -239,6 +319,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_field),
         cmocka_unit_test(test_prefers),
+        cmocka_unit_test(test_prefers_by_weight),
+        cmocka_unit_test(test_prefers_by_parameters),
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_wait_that_is_none),
         cmocka_unit_test(test_queries),
