@@ -10,9 +10,9 @@
 typedef int parameter_setter(void *data, const char *name, const char *value, char *error,
                              size_t error_size);
 
-/* Gives every parameter of the request to `set`, in their order, but for those whose name begins
- * with '_', which pages add to make a URL unique. If one is wrong, answers 400 with the sentence
- * and returns false. */
+/* Gives every parameter of the request to `set`, in their order, but for cache busters, which pages
+ * and tools add to make a URL unique (the list is in parameters.c). If one is wrong, or is there
+ * twice, answers 400 with a sentence that names it and returns false. */
 bool parameters_parse(struct http_exchange *exchange, parameter_setter *set, void *data);
 
 #endif

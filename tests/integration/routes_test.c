@@ -271,6 +271,8 @@ static void test_heavy_negotiates(void **state)
     assert_png(ask(state, MANDELBROT("") "text/html, image/*;q=0.5", false));
     assert_json(ask(state, MANDELBROT("") "*/*", false));
     assert_json(ask(state, MANDELBROT("") "image/png;q=0", false));
+    assert_json(ask(state, MANDELBROT("") "image/png;q=0.5, application/json", false));
+    assert_png(ask(state, MANDELBROT("") "application/json;q=0.5\r\nAccept: image/png", false));
     assert_json(ask(state, MANDELBROT("&format=json") "image/png", false));
     assert_json(ask(state, "GET /heavy?n=100 HTTP/1.1\r\nAccept: image/png", false));
 #undef MANDELBROT
@@ -312,6 +314,39 @@ static void test_query_strings(void **state)
         400, "at most 63 bytes", NULL);
     assert_problem(get(state, "/slow?ms=%1b%5b31m%22"), 400, "got \\\"?[31m?\\\"", NULL);
     assert_problem(get(state, "/slow?ms"), 400, "got \\\"\\\"", NULL);
+}
+
+static void test_what_makes_a_url_unique(void **state)
+{
+    static const char *const appended[] = {
+        "_=1733011200123", "_x=1",  "cb=1",          "nocache", "t=1",         "ts=1",
+        "rand=0.25",       "rnd=1", "1733011200123", "0.25",    "cachebust=1", "_=1&_=2"};
+    static const char *const targets[] = {"/fast", "/slow?ms=0&via=timer", "/heavy?n=10", "/",
+                                          "/healthz"};
+    char target[100];
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        for (size_t k = 0; k < sizeof appended / sizeof *appended; k++) {
+            snprintf(target, sizeof target, "%s%c%s", targets[i],
+                     strchr(targets[i], '?') != NULL ? '&' : '?', appended[k]);
+            if (get(state, target)->status != 200)
+                fail_msg("%s", target);
+        }
+    }
+    assert_problem(get(state, "/slow?tt=1"), 400, "ms, via, id", "tt", NULL);
+    assert_problem(get(state, "/heavy?n=10&no-cache=1"), 400, "kernel, offload", NULL);
+}
+
+static void test_a_parameter_that_is_given_twice(void **state)
+{
+    assert_problem(get(state, "/slow?ms=1&ms=2"), 400, "ms is given more than once", NULL);
+    assert_problem(get(state, "/slow?ms=1&via=timer&ms=1"), 400, "ms is given more", NULL);
+    assert_problem(get(state, "/slow?via=timer&id=1&%69d=2"), 400, "id is given more", NULL);
+    assert_problem(get(state, "/heavy?n=10&n=10"), 400, "n is given more", NULL);
+    assert_problem(get(state, "/heavy?kernel=sleep&n=1&kernel=primes"), 400, "kernel is given",
+                   NULL);
+    assert_problem(get(state, "/heavy?n=10&offload=none&offload=worker"), 400, "offload is given",
+                   NULL);
+    assert_problem(get(state, "/heavy?%1bx&%1bx"), 400, "?x is given more", NULL);
 }
 
 static void test_unknown_paths_and_methods(void **state)
@@ -411,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_heavy_negotiates),
         cmocka_unit_test(test_heavy_says_what_is_wrong),
         cmocka_unit_test(test_query_strings),
+        cmocka_unit_test(test_what_makes_a_url_unique),
+        cmocka_unit_test(test_a_parameter_that_is_given_twice),
         cmocka_unit_test(test_unknown_paths_and_methods),
         cmocka_unit_test(test_on_the_loop_it_blocks_everybody),
         cmocka_unit_test(test_off_the_loop_it_blocks_nobody),
