@@ -15,7 +15,8 @@ void answer_add_process(cJSON *document, const struct routes_context *context);
 /* `fields`, here and below, are further field lines, or "".
  *
  * Answers 200 with the document, which is taken over (NULL, when memory was short, gives a 503),
- * after adding lane, wait_ms, run_ms and return_ms to it, and the process. */
+ * after adding lane, wait_ms, run_ms and return_ms to it, and the process. These are followed by as
+ * many blanks as they leave of their room, so their width does not show in the answer's length. */
 void answer_trip(struct http_exchange *exchange, cJSON *document, const struct trip *trip,
                  const char *fields);
 

@@ -298,6 +298,29 @@ static void test_heavy_says_what_is_wrong(void **state)
                    NULL);
 }
 
+/* ------------------------------------------------------------------ the length */
+
+/* From the lane on answers differ from one time to the next, but not in their length: ab counts
+ * others than the first as failed. */
+static void test_the_length_does_not_vary(void **state)
+{
+    static const char *const targets[] = {
+        "/slow?ms=0&via=timer",
+        "/slow?ms=11&via=sqlite",
+        "/heavy?kernel=sleep&n=1&offload=none",
+        "/heavy?kernel=sleep&n=11&offload=worker",
+        "/heavy?kernel=sleep&n=101&offload=threadpool",
+    };
+    for (size_t i = 0; i < 2 * sizeof targets / sizeof *targets; i++) {
+        const struct answer *answer = get(state, targets[i / 2]);
+        const char *varying = strstr(answer->body, ",\"lane\":");
+        assert_non_null(varying);
+        assert_int_equal(strlen(varying), 113);
+        assert_int_equal(answer->body[answer->body_bytes - 1], '\n');
+        assert_true(answer_number(answer, "run_ms") >= 0);
+    }
+}
+
 /* ------------------------------------------------------------------ query strings */
 
 static void test_query_strings(void **state)
@@ -445,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_heavy_as_an_image),
         cmocka_unit_test(test_heavy_negotiates),
         cmocka_unit_test(test_heavy_says_what_is_wrong),
+        cmocka_unit_test(test_the_length_does_not_vary),
         cmocka_unit_test(test_query_strings),
         cmocka_unit_test(test_what_makes_a_url_unique),
         cmocka_unit_test(test_a_parameter_that_is_given_twice),
