@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "server/http/malformed.h"
 #include "server/http/syntax.h"
 
 int http_refuse(struct http_parser *parser, int status, const char *detail)
@@ -51,7 +52,9 @@ static int check_length(struct http_parser *parser, const char *value)
 {
     /* llhttp has checked that it is a number; it takes an empty one for none. */
     if (*value == '\0')
-        return http_refuse(parser, 400, "Content-Length is empty");
+        return http_refuse(parser, 400, HTTP_BAD_LENGTH);
+    if (parser->message.coded)
+        return http_refuse(parser, 400, HTTP_BOTH_FRAMINGS);
     parser->message.has_length = true;
     return 0;
 }
@@ -62,11 +65,13 @@ static int check_coding(struct http_parser *parser, const char *value)
 {
     const char *coding;
     size_t length;
+    if (parser->message.has_length)
+        return http_refuse(parser, 400, HTTP_BOTH_FRAMINGS);
     parser->message.coded = true;
     while ((coding = http_list_next(&value, &length)) != NULL) {
         bool chunked = http_element_is(coding, length, "chunked");
         if (chunked && parser->message.chunked)
-            return http_refuse(parser, 400, "the content may be chunked only once");
+            return http_refuse(parser, 400, HTTP_BAD_CODING);
         parser->message.chunked |= chunked;
         parser->message.chunked_last = chunked;
         parser->message.coded_otherwise |= !chunked;
@@ -117,7 +122,7 @@ int http_head_check_field(struct http_parser *parser, const char *name, size_t l
         if (rows[i].length != length || !names_match(name, rows[i].name, length))
             continue;
         if (parser->message.in_body)
-            return http_refuse(parser, 400, "a trailer may not carry fields of framing or routing");
+            return http_refuse(parser, 400, HTTP_BAD_TRAILER);
         return rows[i].check(parser, value);
     }
     return 0;
@@ -174,7 +179,7 @@ static int split_target(struct http_parser *parser)
     if (*target != '/' && skip_authority(parser, &target) != 0)
         return -1;
     if (!http_is_target(target))
-        return http_refuse(parser, 400, "the request target has a character that must be escaped");
+        return http_refuse(parser, 400, HTTP_BAD_TARGET);
     size_t path_length = (size_t)(strchrnul(target, '?') - target);
     size_t at = (size_t)(target - parser->text);
     parser->message.query_at = at + path_length + (target[path_length] == '?' ? 1 : 0);
@@ -208,10 +213,8 @@ static int check_codings(struct http_parser *parser)
 {
     if (parser->message.request.version_minor == 0)
         return http_refuse(parser, 400, "HTTP/1.0 has no transfer codings");
-    if (parser->message.has_length)
-        return http_refuse(parser, 400, "Content-Length and Transfer-Encoding exclude each other");
     if (!parser->message.chunked_last)
-        return http_refuse(parser, 400, "the last transfer coding must be chunked");
+        return http_refuse(parser, 400, HTTP_BAD_CODING);
     if (parser->message.coded_otherwise)
         return http_refuse(parser, 501, "the only transfer coding here is chunked");
     return 0;

@@ -16,6 +16,7 @@
 
 #include "server/http/content.h"
 #include "server/http/head.h"
+#include "server/http/malformed.h"
 #include "server/http/syntax.h"
 
 /* Room that stays free behind the text: the ends of a name, of an empty value, and of the fields.
@@ -68,8 +69,7 @@ static void text_end(struct http_parser *parser)
 
 /* ------------------------------------------------------------------ looking back */
 
-/* The byte `back` places in front of `at`, which may have come with an earlier read. */
-static char byte_before(const struct http_parser *parser, const char *at, size_t back)
+char http_parser_byte_before(const struct http_parser *parser, const char *at, size_t back)
 {
     size_t here = (size_t)(at - parser->input);
     if (back <= here)
@@ -80,8 +80,7 @@ static char byte_before(const struct http_parser *parser, const char *at, size_t
                : '\0';
 }
 
-/* The line feeds in the white space in front of `at`. */
-static unsigned line_feeds_before(const struct http_parser *parser, const char *at)
+unsigned http_parser_line_feeds_before(const struct http_parser *parser, const char *at)
 {
     unsigned count = 0;
     while (at > parser->input) {
@@ -97,8 +96,8 @@ static void remember_bytes(struct http_parser *parser, const char *end)
 {
     char before[sizeof parser->message.before] = "";
     for (size_t i = 0; i < sizeof before; i++)
-        before[i] = byte_before(parser, end, sizeof before - i);
-    parser->message.before_line_feeds = line_feeds_before(parser, end);
+        before[i] = http_parser_byte_before(parser, end, sizeof before - i);
+    parser->message.before_line_feeds = http_parser_line_feeds_before(parser, end);
     memcpy(parser->message.before, before, sizeof before);
 }
 
@@ -128,11 +127,11 @@ static int on_url_complete(llhttp_t *llhttp)
 static int on_version(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = http_parser_of(llhttp);
-    bool first_piece = byte_before(parser, at, 1) == '/';
+    bool first_piece = http_parser_byte_before(parser, at, 1) == '/';
     (void)length;
     parser->message.versioned = true;
-    if (first_piece && byte_before(parser, at, 3) != 'T')
-        return http_refuse(parser, 400, "this is no HTTP request");
+    if (first_piece && http_parser_byte_before(parser, at, 3) != 'T')
+        return http_refuse(parser, 400, HTTP_NO_REQUEST);
     return 0;
 }
 
@@ -142,7 +141,7 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = http_parser_of(llhttp);
     if (parser->message.text_length == parser->message.fields_at)
-        parser->message.lone_lf = byte_before(parser, at, 2) != '\r';
+        parser->message.lone_lf = http_parser_byte_before(parser, at, 2) != '\r';
     return text_append(parser, at, length, 431);
 }
 
@@ -150,7 +149,7 @@ static int on_header_field_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = http_parser_of(llhttp);
     if (parser->message.text_length == parser->message.field_at)
-        return http_refuse(parser, 400, "a field line without a name");
+        return http_refuse(parser, 400, HTTP_BAD_FIELD);
     text_end(parser);
     parser->message.value_at = parser->message.text_length;
     return 0;
@@ -161,8 +160,8 @@ static int on_header_field_complete(llhttp_t *llhttp)
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct http_parser *parser = http_parser_of(llhttp);
-    if (line_feeds_before(parser, at) > (length == 0))
-        return http_refuse(parser, 400, "a field line may not be folded over several lines");
+    if (http_parser_line_feeds_before(parser, at) > (length == 0))
+        return http_refuse(parser, 400, HTTP_BAD_FOLD);
     return text_append(parser, at, length, 431);
 }
 
@@ -306,36 +305,13 @@ static size_t skip_empty_lines(struct http_parser *parser, const char *bytes, si
     size_t at = 0;
     while (at < length && (parser->message.half_line || bytes[at] == '\r' || bytes[at] == '\n')) {
         if (bytes[at] != (parser->message.half_line ? '\n' : '\r')) {
-            http_refuse(parser, 400, "an empty line must end by CR and LF");
+            http_refuse(parser, 400, HTTP_BAD_LINE_END);
             break;
         }
         parser->message.half_line = !parser->message.half_line;
         at++;
     }
     return at;
-}
-
-/* Is the method that llhttp stumbled over at `at` a token, or is it noise? */
-static bool is_unknown_method(const struct http_parser *parser, const char *at)
-{
-    bool first = at == parser->input && parser->message.head_bytes == 0;
-    if (*at == ' ' && !first)
-        return http_is_token_char((unsigned char)byte_before(parser, at, 1));
-    return http_is_token_char((unsigned char)*at);
-}
-
-/* What llhttp itself refused, at `at`, as a status. It knows the methods of RTSP and ICE as well.
- */
-static void refuse_malformed(struct http_parser *parser, llhttp_errno_t error, const char *at)
-{
-    parser->message.http2 = error == HPE_PAUSED_H2_UPGRADE;
-    if ((error == HPE_INVALID_METHOD && is_unknown_method(parser, at)) ||
-        (error == HPE_INVALID_CONSTANT && parser->llhttp.method >= HTTP_SOURCE))
-        http_refuse(parser, 501, "this server does not know the method");
-    else if (error == HPE_PAUSED_H2_UPGRADE)
-        http_refuse(parser, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
-    else
-        http_refuse(parser, 400, llhttp_get_error_reason(&parser->llhttp));
 }
 
 /* What is neither text nor content has an end as well: white space in the head, sizes of chunks. */
@@ -354,10 +330,11 @@ static void check_overhead(struct http_parser *parser)
 static void check_last_line(struct http_parser *parser, const char *end, bool was_head)
 {
     bool ends_line = was_head || parser->message.coded;
-    if (ends_line && (byte_before(parser, end, 2) != '\r' || byte_before(parser, end, 4) != '\r'))
+    if (ends_line && (http_parser_byte_before(parser, end, 2) != '\r' ||
+                      http_parser_byte_before(parser, end, 4) != '\r'))
         parser->message.lone_lf = true;
     if (parser->message.lone_lf)
-        http_refuse(parser, 400, "a line must end by CR and LF");
+        http_refuse(parser, 400, HTTP_BAD_LINE_END);
 }
 
 /* Feeds llhttp up to the end of the bytes, of the head or of the message; returns how many it took.
@@ -375,7 +352,7 @@ static size_t execute(struct http_parser *parser, const char *bytes, size_t leng
     if (error == HPE_PAUSED)
         check_last_line(parser, end, was_head);
     else if (error != HPE_OK)
-        refuse_malformed(parser, error, end);
+        http_refuse_malformed(parser, error, end, bytes + length);
     *(was_head ? &parser->message.head_bytes : &parser->message.body_bytes) +=
         (size_t)(end - bytes);
     check_overhead(parser);

@@ -1,9 +1,10 @@
 /* parser.h – bytes in, requests out: the glue around llhttp, and the strictness that llhttp leaves
  * out.
  *
- * Only this pair of files, head.c and content.c know llhttp. What the parser library lets through
- * although RFC 9112 and RFC 9110 forbid it (see docs/http.md) is refused with the status that the
- * answer must carry: what a head says in head.c, how it is written here.
+ * Only this pair of files, head.c, content.c and malformed.c know llhttp. What the parser library
+ * lets through although RFC 9112 and RFC 9110 forbid it (see docs/http.md) is refused with the
+ * status that the answer must carry: what a head says in head.c, how it is written here. What it
+ * refuses itself gets its sentence in malformed.c.
  *
  * A client that polls, and a load generator, sends the same bytes again and again. A message that
  * is byte for byte the one before on this loop is not parsed a second time: the same bytes mean the
@@ -111,6 +112,15 @@ size_t http_parser_feed(struct http_parser *parser, const char *bytes, size_t le
 
 /* Lets go of the message and its memory and makes ready for the next one. */
 void http_parser_next(struct http_parser *parser);
+
+/* Looking back from `at`, a place in the bytes that are being fed; for malformed.c. What is in
+ * front of them may have come with an earlier read. */
+
+/* The byte `back` places in front of `at`; back <= 4. NUL if the message begins behind it. */
+char http_parser_byte_before(const struct http_parser *parser, const char *at, size_t back);
+
+/* The line feeds in the white space in front of `at`. */
+unsigned http_parser_line_feeds_before(const struct http_parser *parser, const char *at);
 
 /* The parser of this llhttp, for its callbacks. */
 static inline struct http_parser *http_parser_of(const llhttp_t *llhttp)
