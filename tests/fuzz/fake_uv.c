@@ -109,11 +109,11 @@ static ssize_t peer_take(struct fake_uv *uv, struct fake_peer *peer, const uv_bu
 
 /* ------------------------------------------------------------------ writes */
 
-/* A write request's own fields: bufsml[0] is what is left of it, queue[0] the next one, error its
- * result. */
+/* A write request's own fields: bufsml[0] is what is left of it, reserved[0] the next one, error
+ * its result. */
 static uv_write_t *write_after(const uv_write_t *request)
 {
-    return request->queue[0];
+    return request->reserved[0];
 }
 
 static bool write_is_over(const uv_write_t *request)
@@ -651,9 +651,9 @@ int uv_write(uv_write_t *request, uv_stream_t *stream, const uv_buf_t buffers[],
     request->handle = stream;
     request->error = 0;
     request->bufsml[0] = buffers[0];
-    request->queue[0] = NULL;
+    request->reserved[0] = NULL;
     if (peer->last_write != NULL)
-        peer->last_write->queue[0] = request;
+        peer->last_write->reserved[0] = request;
     else
         peer->first_write = request;
     peer->last_write = request;
