@@ -128,7 +128,7 @@ static void fill_palette(struct png_image_colour palette[PNG_IMAGE_COLOURS])
 {
     palette[INTERIOR] = (struct png_image_colour){0, 0, 0};
     for (int i = 0; i < CYCLE; i++) {
-        double position = (double)i * STOPS / CYCLE;
+        double position = (double)(i * (int)STOPS) / (double)CYCLE;
         int stop = (int)position;
         double share = (1 - cos((position - stop) * acos(-1))) / 2;
         struct png_image_colour from = stops[stop], to = stops[(stop + 1) % STOPS];
@@ -156,7 +156,7 @@ static unsigned char colour_of(const struct lanes *lanes, int lane, uint32_t ite
     if ((uint32_t)lanes->count[lane] == iterations)
         return INTERIOR;
     double turns = 0.35 + 0.45 * sqrt(smooth_count(lanes, lane, iterations));
-    return (unsigned char)(1 + (uint32_t)(CYCLE * turns) % CYCLE);
+    return (unsigned char)(1 + (uint32_t)((double)CYCLE * turns) % CYCLE);
 }
 
 /* ---------------------------------------------------------------- pixels */
@@ -268,10 +268,10 @@ static void mandelbrot_close(void *state)
  * Units are taken at what they cost in the sample. */
 static uint64_t mandelbrot_size_of(uint64_t units)
 {
-    const double row_cost = 60, sample_cost = 1 + row_cost / SAMPLE_SIZE;
+    const double row_cost = 60, sample_cost = 1 + row_cost / (double)SAMPLE_SIZE;
     double half = row_cost / 2;
     double side = round(sqrt(half * half + sample_cost * (double)units) - half);
-    return side < 1 ? 1 : side < SIDE_MAX ? (uint64_t)side : SIDE_MAX;
+    return side < 1 ? 1 : side < (double)SIDE_MAX ? (uint64_t)side : SIDE_MAX;
 }
 
 const struct kernel kernel_mandelbrot = {

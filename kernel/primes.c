@@ -361,7 +361,7 @@ static void primes_close(void *state)
  * Units are taken at what they cost in the sample. */
 static uint64_t primes_size_of(uint64_t units)
 {
-    const double sample_units = (double)SAMPLE_SIZE / WHEEL / SEGMENT_BYTES;
+    const double sample_units = (double)SAMPLE_SIZE / (double)WHEEL / (double)SEGMENT_BYTES;
     double size = SAMPLE_SIZE * pow((double)units / sample_units, 1 / 1.18);
     return size < (double)SIZE_MAX_N ? (uint64_t)size : SIZE_MAX_N;
 }

@@ -14,7 +14,9 @@ double progress_clock_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-enum { BAR_CELLS = 30, REDRAW_MS = 100 };
+enum { BAR_CELLS = 30 };
+
+static const double REDRAW_MS = 100;
 
 struct progress progress_begin(void)
 {
@@ -34,7 +36,7 @@ void progress_draw(struct progress *progress, const struct kernel_run *run)
         return;
     double share = (double)run->done_units / (double)run->total_units;
     double elapsed = (now - progress->started_ms) / 1e3;
-    int cells = (int)(share * BAR_CELLS);
+    int cells = (int)(share * (double)BAR_CELLS);
     fprintf(stderr, "\r%s [%s%.*s%s%*s] %3.0f %%  %.1f s elapsed, %.1f s to go \033[K",
             run->kernel->name, progress->coloured ? "\033[38;5;166m" : "", cells,
             "##############################", progress->coloured ? "\033[0m" : "",

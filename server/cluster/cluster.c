@@ -417,20 +417,26 @@ static void run(struct cluster *cluster)
         log_event(LOG_INFO, "stopped", NULL, "everything is answered and closed");
 }
 
+static int start_failed(struct cluster *cluster, int rc)
+{
+    log_event(LOG_ERROR, "start_failed", NULL, "cannot start: %s", uv_strerror(rc));
+    free(cluster);
+    return EXIT_FAILURE;
+}
+
 int cluster_run(const struct options *options, char **arguments,
                 void (*on_second_signal)(int signal))
 {
     struct cluster *cluster = calloc(1, sizeof *cluster);
-    int rc = cluster == NULL ? UV_ENOMEM : uv_loop_init(&cluster->loop);
+    if (cluster == NULL)
+        return start_failed(cluster, UV_ENOMEM);
+    int rc = uv_loop_init(&cluster->loop);
     if (rc == 0)
         rc = program_started_by(cluster->program, sizeof cluster->program);
     if (rc == 0)
         rc = observation_prepare(&cluster->observation, options);
-    if (rc != 0) {
-        log_event(LOG_ERROR, "start_failed", NULL, "cannot start: %s", uv_strerror(rc));
-        free(cluster);
-        return EXIT_FAILURE;
-    }
+    if (rc != 0)
+        return start_failed(cluster, rc);
     cluster->options = options;
     cluster->on_second_signal = on_second_signal;
     cluster_init(cluster, arguments);

@@ -16,7 +16,7 @@
 #define HTTP_BAD_FIELD     "a field line must be a name that is a token, a colon, and a value"
 #define HTTP_BAD_FOLD      "a field line may not be folded over several lines"
 #define HTTP_BAD_LENGTH    "Content-Length is no number that can be a length"
-#define HTTP_BAD_CODING "chunked must be the last transfer coding, and there only once"
+#define HTTP_BAD_CODING    "chunked must be the last transfer coding, and there only once"
 #define HTTP_BOTH_FRAMINGS "Content-Length and Transfer-Encoding exclude each other"
 #define HTTP_BAD_TRAILER   "a trailer may not carry fields of framing or routing"
 #define HTTP_BAD_CHUNK     "a chunk has a malformed size, extension or line end"

@@ -53,10 +53,7 @@ struct http_fields {
     size_t length;
 };
 
-#define HTTP_FIELDS(lines)       \
-    {                            \
-        lines, sizeof(lines) - 1 \
-    }
+#define HTTP_FIELDS(lines) ((struct http_fields){lines, sizeof(lines) - 1})
 
 /* How the connection goes on, which the head must say (RFC 9112, section 9.3). */
 enum http_persistence {

@@ -28,12 +28,18 @@ struct http_limits {
     unsigned drain_grace_ms;        /* for the next request of one that was busy just now */
 };
 
-#define HTTP_LIMITS_DEFAULT                                                                      \
-    {                                                                                            \
-        .max_header_bytes = 16 * 1024, .max_body_bytes = 1024 * 1024, .max_connections = 100000, \
-        .max_requests_per_socket = 0, .headers_timeout_ms = 60000, .request_timeout_ms = 300000, \
-        .keep_alive_timeout_ms = 5000, .write_timeout_ms = 30000, .drain_grace_ms = 100,         \
-    }
+#define HTTP_LIMITS_DEFAULT            \
+    ((struct http_limits){             \
+        .max_header_bytes = 16 * 1024, \
+        .max_body_bytes = 1024 * 1024, \
+        .max_connections = 100000,     \
+        .max_requests_per_socket = 0,  \
+        .headers_timeout_ms = 60000,   \
+        .request_timeout_ms = 300000,  \
+        .keep_alive_timeout_ms = 5000, \
+        .write_timeout_ms = 30000,     \
+        .drain_grace_ms = 100,         \
+    })
 
 struct http_connection;
 

@@ -28,11 +28,13 @@ struct decade {
 
 /* One row per decade: its buckets' width as a power of ten, and that power without its twos. */
 #define DECADE(power, ten, five)                                     \
-    {                                                                \
-        .end_ns = (ten)*100, .width_ns = (ten), .shift = (power),    \
+    ((struct decade){                                                \
+        .end_ns = 100 * (ten),                                       \
+        .width_ns = (ten),                                           \
+        .shift = (power),                                            \
         .reciprocal = (UINT64_C(1) << RECIPROCAL_BITS) / (five) + 1, \
-        .first = 1 + ((power)-2) * HISTOGRAM_DECADE_BUCKETS,         \
-    }
+        .first = HISTOGRAM_DECADE_BUCKETS * (power - 2) + 1,         \
+    })
 
 static const struct decade DECADES[HISTOGRAM_DECADES] = {
     DECADE(2, UINT64_C(100), 25),

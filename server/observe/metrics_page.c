@@ -438,7 +438,7 @@ static void write_version(struct page *page)
 
 int metrics_page_write(FILE *out, enum exposition_format format, struct survey *survey)
 {
-    static void (*const parts[])(struct page * page) = {
+    static void (*const parts[])(struct page *) = {
         write_version,  write_present,   write_processes,    write_loops,     write_alive,
         write_answers,  write_durations, write_socket_waits, write_http,      write_places,
         write_outcomes, write_work_legs, write_lane_legs,    write_lane_busy,

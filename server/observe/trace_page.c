@@ -242,7 +242,7 @@ static void write_lag(struct trace_page *page, double at_us, double lag_us)
  * what the lag has grown to at its end. */
 static void write_lags(struct trace_page *page, double began_us, double ended_us)
 {
-    int count = (int)fmin(LAG_STEPS, fmax(0, ceil((ended_us - began_us) / LAG_STEP_US)));
+    int count = (int)fmin(LAG_STEPS, fmax(0, ceil((ended_us - began_us) / (double)LAG_STEP_US)));
     double step_us = count > 0 ? (ended_us - began_us) / count : 0;
     for (int i = 0; i < count; i++)
         write_lag(page, began_us + i * step_us, (i + 1) * step_us);

@@ -399,11 +399,8 @@ static void test_the_parent_notifies_and_no_member_does(void **state)
     temporary_folder_remove(folder);
 }
 
-#define BOTH(test)                            \
-    {#test "_rr", test, NULL, NULL, rr},      \
-    {                                         \
-#test "_none", test, NULL, NULL, none \
-    }
+#define WITH(test, kind) ((struct CMUnitTest){#test "_" #kind, test, NULL, NULL, kind})
+#define BOTH(test)       WITH(test, rr), WITH(test, none)
 
 int main(void)
 {

@@ -327,11 +327,8 @@ static void test_child_processes_have_nothing_of_their_member(void **state)
     program_stop(&program);
 }
 
-#define BOTH(test)                            \
-    {#test "_rr", test, NULL, NULL, rr},      \
-    {                                         \
-#test "_none", test, NULL, NULL, none \
-    }
+#define WITH(test, kind) ((struct CMUnitTest){#test "_" #kind, test, NULL, NULL, kind})
+#define BOTH(test)       WITH(test, rr), WITH(test, none)
 
 int main(void)
 {

@@ -208,7 +208,7 @@ static void test_a_peer_that_only_sends(void **state)
     struct app *app = harness_with(&harness, NULL);
     struct client *client = ask_and_do_not_read(&harness, app);
     for (int i = 0; i < 100; i++)
-        assert_true(harness_health(&harness, app, "http/requests") < REQUESTS);
+        assert_true(harness_health(&harness, app, "http/requests") < (double)REQUESTS);
     client_listen(client);
     assert_int_equal(client_await(client, REQUESTS)->status, 200);
     harness_close(&harness);

@@ -22,7 +22,9 @@
 #include "server/observe/dashboard.h"
 #include "tests/support/patient.h"
 
-enum { FREEZE_MS = 600, PROMPT_MS = 1000 };
+enum { FREEZE_MS = 600 };
+
+static const double PROMPT_MS = 1000;
 
 /* ------------------------------------------------------------------ routes */
 
@@ -354,7 +356,7 @@ static void check_stall(const cJSON *batch)
     double longest = cJSON_GetObjectItem(stall, "longest_wait")->valuedouble;
     assert_string_equal(cJSON_GetObjectItem(stall, "by")->valuestring, "GET /heavy (sleep n=600)");
     assert_string_equal(cJSON_GetObjectItem(stall, "strategy")->valuestring, "none");
-    assert_true(ended - began >= FREEZE_MS);
+    assert_true(ended - began >= (double)FREEZE_MS);
     assert_true(cJSON_GetObjectItem(stall, "waited")->valuedouble >= 1);
     assert_true(longest > 0 && longest <= ended - began + 20);
 }
@@ -363,8 +365,8 @@ static void check_stall(const cJSON *batch)
 static void check_lag(const cJSON *batch)
 {
     const cJSON *lag = cJSON_GetObjectItem(loop_of(batch), "lag");
-    assert_true(cJSON_GetObjectItem(lag, "p99")->valuedouble >= 0.75 * FREEZE_MS);
-    assert_true(cJSON_GetObjectItem(lag, "max")->valuedouble >= 0.95 * FREEZE_MS);
+    assert_true(cJSON_GetObjectItem(lag, "p99")->valuedouble >= 0.75 * (double)FREEZE_MS);
+    assert_true(cJSON_GetObjectItem(lag, "max")->valuedouble >= 0.95 * (double)FREEZE_MS);
 }
 
 static void test_a_frozen_patient(void **state)
