@@ -116,7 +116,7 @@ $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT_OBJ) $(SERVER_OBJ) $(KERNEL_OBJ)
 $(PROBE_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROBE_OBJ)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka -lm
 
-.PHONY: run-tests coverage layers lint format
+.PHONY: run-tests coverage layers lint debian format
 run-tests: $(PROGRAMS) $$(filter-out $(WITHOUT),$(TESTS) $(PROBE_TESTS) $$(FAULT_TESTS)) $$(FUZZ_REPLAYS) $$(FUZZ_SEEDS)
 	@$(if $(WITHOUT),echo 'skipped: $(WITHOUT) (WITHOUT says so)')
 	@BUILD=$(BUILD) BROWSER=$(BROWSER) SANITIZER=$(SANITIZER) tests/run \
@@ -133,6 +133,12 @@ layers:
 lint:
 	@.ci/deps build test lint
 	@.ci/lint
+
+# Debian 12 is bookworm, 13 is trixie.
+RELEASE ?= trixie
+debian:
+	@[ "$$(id -u)" -ne 0 ] || .ci/deps debian
+	@.ci/debian $(RELEASE)
 
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
@@ -163,6 +169,7 @@ help:
 	@echo 'make browser-bench  what the dashboard costs a browser at 10,000 requests/s'
 	@echo 'make pictures   play scenes in a browser and take docs/images/observer-*.png'
 	@echo 'make instructions  instructions per request, against the figures checked in'
+	@echo 'make debian     make demo and make test in a minimal RELEASE=trixie of Debian, as root and as an ordinary user; needs root'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZER=address,undefined or SANITIZER=thread go with all, test and demo.'
 	@echo "BROWSER=off leaves the tests in a browser out, WITHOUT='%/faults_test %/transcript_test' those named."
@@ -173,4 +180,5 @@ include tests/soak/soak.mk
 include tests/browser/browser.mk
 include loadtest/bench/bench.mk
 
--include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
+# In build/debian lie whole systems.
+-include $(shell find $(BUILD) -path $(BUILD)/debian -prune -o -type f -name '*.d' -print 2>/dev/null)
