@@ -18,16 +18,30 @@ enum { SMALL_BUFFER_BYTES = 2048 };
 
 /* ------------------------------------------------------------------ the socket */
 
+/* Returns a connected socket, or -1. */
+static int connected(const struct sockaddr *address, socklen_t length, bool small)
+{
+    int bytes = SMALL_BUFFER_BYTES;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && small)
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
+    if (fd >= 0 && connect(fd, address, length) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static void open_visitor(struct visitor *visitor, unsigned port, bool small)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int bytes = SMALL_BUFFER_BYTES;
-    *visitor = (struct visitor){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    six.sin6_addr = in6addr_loopback;
+    *visitor = (struct visitor){.fd = connected((struct sockaddr *)&four, sizeof four, small)};
+    if (visitor->fd < 0)
+        visitor->fd = connected((struct sockaddr *)&six, sizeof six, small);
     assert_true(visitor->fd >= 0);
-    if (small)
-        assert_int_equal(setsockopt(visitor->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(visitor->fd, (struct sockaddr *)&address, sizeof address), 0);
 }
 
 void visitor_open(struct visitor *visitor, unsigned port)

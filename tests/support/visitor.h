@@ -21,7 +21,8 @@ struct visitor_event {
     char *data;
 };
 
-/* Connects to a port of 127.0.0.1. With `small` its receive buffer is as small as can be. */
+/* Connects to a port of 127.0.0.1, or of ::1 if nobody listens there: on many machines that is the
+ * first address of localhost. With `small` its receive buffer is as small as can be. */
 void visitor_open(struct visitor *visitor, unsigned port);
 void visitor_open_small(struct visitor *visitor, unsigned port);
 void visitor_close(struct visitor *visitor);
