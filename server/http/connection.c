@@ -23,7 +23,7 @@
 
 /* LINGERING_MAX may take their time, those beyond them not: who holds connections by sending what
  * is thrown away shall not hold more than that. */
-enum { KEPT_MAX = 64 * 1024, REFUSED_MAX = 256, LINGERING_MAX = 256 };
+enum { KEPT_MAX = 64 * 1024, LINGERING_MAX = 256 };
 
 static uv_stream_t *stream_of(struct http_connection *connection)
 {
@@ -339,9 +339,10 @@ static void begin(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     counter_add(&server->counters->connections_accepted, 1);
-    bool refused = server->connection_count > server->limits.max_connections;
+    const struct http_limits *limits = &server->limits;
+    bool refused = server->connection_count > limits->max_connections;
     counter_add(&server->counters->connections_refused, refused);
-    if (server->connection_count > server->limits.max_connections + REFUSED_MAX) {
+    if (server->connection_count > limits->max_connections + limits->max_refused) {
         http_connection_close(connection); /* those that are told so linger, and are bounded too */
         return;
     }
@@ -351,19 +352,6 @@ static void begin(struct http_connection *connection)
         connection->briefly = true;
     }
     http_connection_leave(connection);
-}
-
-int http_connection_accept(struct http_server *server)
-{
-    struct http_connection *connection = connection_new(server);
-    if (connection == NULL)
-        return UV_ENOMEM;
-    int rc = uv_accept((uv_stream_t *)&server->listener, stream_of(connection));
-    if (rc == 0)
-        begin(connection);
-    else
-        http_connection_close(connection);
-    return rc;
 }
 
 int http_connection_adopt(struct http_server *server, int fd)

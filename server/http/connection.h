@@ -4,10 +4,6 @@
 
 #include "server/http/server.h"
 
-/* Takes a connection that waits on the listener. Returns 0, or a negative UV_E… code: then it has
- * been closed again. */
-int http_connection_accept(struct http_server *server);
-
 /* Takes a connected socket over. Returns 0, or a negative UV_E… code: then the socket is the
  * caller's. */
 int http_connection_adopt(struct http_server *server, int fd);

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/http/connection.h"
@@ -30,45 +29,7 @@ static unsigned tick_for(const struct http_limits *limits)
     return tick < TICK_MIN_MS ? TICK_MIN_MS : tick;
 }
 
-int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,
-                     const struct http_router *router, void *context)
-{
-    memset(server, 0, sizeof *server);
-    char *memory = malloc(HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES + limits->max_header_bytes);
-    if (memory == NULL)
-        return UV_ENOMEM;
-    server->input = memory;
-    server->output.bytes = memory + HTTP_INPUT_BYTES;
-    http_parser_shared_init(&server->parser_shared, memory + HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES,
-                            limits->max_header_bytes, limits->max_body_bytes);
-    server->loop = loop;
-    server->limits = *limits;
-    server->router = *router;
-    server->context = context;
-    server->counters = &server->own_counters;
-    server->tick_ms = tick_for(limits);
-    uv_tcp_init(loop, &server->listener);
-    uv_timer_init(loop, &server->clock);
-    server->listener.data = server->clock.data = server;
-    server->open_handles = 2;
-    return 0;
-}
-
-void http_server_count_in(struct http_server *server, struct http_counters *counters)
-{
-    server->counters = counters;
-}
-
-/* ------------------------------------------------------------------ listening */
-
-/* Without memory for a connection the client stays in the listener's hands, and the clock tries
- * again. */
-static void accept_one(struct http_server *server)
-{
-    server->accept_waits = http_connection_accept(server) == UV_ENOMEM;
-    if (server->accept_waits)
-        counter_add(&server->counters->out_of_memory, 1);
-}
+/* ------------------------------------------------------------------ time */
 
 static void for_each_connection(struct http_server *server,
                                 void (*visit)(struct http_connection *connection))
@@ -86,9 +47,8 @@ static void on_tick(uv_timer_t *clock)
     struct http_server *server = clock->data;
     server->ticks++;
     for_each_connection(server, http_connection_tick);
-    if (server->accept_waits)
-        accept_one(server);
-    if (server->connections == NULL && !server->accept_waits)
+    http_acceptor_wake(&server->acceptor);
+    if (server->connections == NULL && !server->acceptor.resting)
         uv_timer_stop(clock);
 }
 
@@ -98,14 +58,72 @@ static void keep_time(struct http_server *server)
         uv_timer_start(&server->clock, on_tick, server->tick_ms, server->tick_ms);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+/* ------------------------------------------------------------------ listening */
+
+static void close_one_handle(struct http_server *server)
 {
-    struct http_server *server = listener->data;
-    if (status < 0)
-        counter_add(&server->counters->accept_errors, 1); /* descriptors ran out: libuv closed it */
-    else
-        accept_one(server);
+    if (--server->open_handles > 0)
+        return;
+    free(server->input);
+    server->input = NULL;
+    if (server->on_closed != NULL)
+        server->on_closed(server->on_closed_data);
+}
+
+static int on_accepted(void *data, int fd)
+{
+    struct http_server *server = data;
+    int rc = http_connection_adopt(server, fd);
     keep_time(server);
+    return rc;
+}
+
+/* While it rests the clock runs, because the descriptors may be held by others than connections. */
+static void on_accept_failed(void *data, int error, bool rests)
+{
+    struct http_server *server = data;
+    counter_add(error == UV_ENOMEM ? &server->counters->out_of_memory
+                                   : &server->counters->accept_errors,
+                1);
+    if (rests)
+        keep_time(server);
+}
+
+static void on_listener_closed(void *data)
+{
+    close_one_handle(data);
+}
+
+static const struct http_acceptor_events acceptor_events = {on_accepted, on_accept_failed,
+                                                            on_listener_closed};
+
+int http_server_init(struct http_server *server, uv_loop_t *loop, const struct http_limits *limits,
+                     const struct http_router *router, void *context)
+{
+    memset(server, 0, sizeof *server);
+    char *memory = malloc(HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES + limits->max_header_bytes);
+    if (memory == NULL)
+        return UV_ENOMEM;
+    server->input = memory;
+    server->output.bytes = memory + HTTP_INPUT_BYTES;
+    http_parser_shared_init(&server->parser_shared, memory + HTTP_INPUT_BYTES + HTTP_OUTPUT_BYTES,
+                            limits->max_header_bytes, limits->max_body_bytes);
+    server->loop = loop;
+    server->limits = *limits;
+    server->router = *router;
+    server->context = context;
+    server->counters = &server->own_counters;
+    server->tick_ms = tick_for(limits);
+    http_acceptor_init(&server->acceptor, loop, &acceptor_events, server);
+    uv_timer_init(loop, &server->clock);
+    server->clock.data = server;
+    server->open_handles = 1;
+    return 0;
+}
+
+void http_server_count_in(struct http_server *server, struct http_counters *counters)
+{
+    server->counters = counters;
 }
 
 int http_server_adopt(struct http_server *server, int fd)
@@ -117,11 +135,12 @@ int http_server_adopt(struct http_server *server, int fd)
     return rc;
 }
 
-static int start_listening(struct http_server *server)
+int http_server_listen_fd(struct http_server *server, int fd)
 {
-    int rc = uv_tcp_nodelay(&server->listener, 1); /* connections inherit it: no call for each */
+    int rc = http_listener_start(fd);
     if (rc == 0)
-        rc = uv_listen((uv_stream_t *)&server->listener, HTTP_BACKLOG, on_connection);
+        rc = http_acceptor_add(&server->acceptor, fd);
+    server->open_handles += rc == 0;
     return rc;
 }
 
@@ -131,16 +150,10 @@ int http_server_listen(struct http_server *server, const char *host, unsigned po
     int rc = http_listener_open(server->loop, host, port, reuse_port, &fd);
     if (rc != 0)
         return rc;
-    rc = uv_tcp_open(&server->listener, fd);
+    rc = http_server_listen_fd(server, fd);
     if (rc != 0)
         close(fd);
-    return rc == 0 ? start_listening(server) : rc;
-}
-
-int http_server_listen_fd(struct http_server *server, int fd)
-{
-    int rc = uv_tcp_open(&server->listener, fd);
-    return rc == 0 ? start_listening(server) : rc;
+    return rc;
 }
 
 void http_server_allow_hosts(struct http_server *server, const char *const *names)
@@ -160,10 +173,11 @@ void http_server_watch(struct http_server *server, const struct http_watcher *wa
     server->watched = (struct http_watched){.watcher = watcher};
 }
 
+/* It is closed when the server drains. */
 static int listener_fd(const struct http_server *server)
 {
-    uv_os_fd_t fd;
-    return uv_fileno((const uv_handle_t *)&server->listener, &fd) == 0 ? fd : -1;
+    bool listens = server->acceptor.count > 0 && !server->draining;
+    return listens ? server->acceptor.listeners[0] : -1;
 }
 
 size_t http_server_unread_bytes(const struct http_server *server)
@@ -187,33 +201,17 @@ void http_server_authority(const struct http_server *server, char *text, size_t 
 
 /* ------------------------------------------------------------------ the end */
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_clock_closed(uv_handle_t *handle)
 {
-    struct http_server *server = handle->data;
-    if (--server->open_handles > 0)
-        return;
-    free(server->input);
-    server->input = NULL;
-    if (server->on_closed != NULL)
-        server->on_closed(server->on_closed_data);
+    close_one_handle(handle->data);
 }
 
 void http_server_settle(struct http_server *server)
 {
     bool over = server->draining && server->connection_handles == 0;
     if (over && !uv_is_closing((uv_handle_t *)&server->clock))
-        uv_close((uv_handle_t *)&server->clock, on_handle_closed);
-}
-
-/* Clients that the kernel has already let in would be reset with the listener. */
-static void accept_pending(struct http_server *server)
-{
-    int fd, listener = listener_fd(server);
-    while (listener >= 0 &&
-           (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        if (http_connection_adopt(server, fd) != 0)
-            close(fd);
-    }
+        uv_close((uv_handle_t *)&server->clock, on_clock_closed);
+    http_acceptor_wake(&server->acceptor);
 }
 
 void http_server_drain(struct http_server *server, void (*on_closed)(void *data), void *data)
@@ -223,8 +221,7 @@ void http_server_drain(struct http_server *server, void (*on_closed)(void *data)
     server->draining = true;
     server->on_closed = on_closed;
     server->on_closed_data = data;
-    accept_pending(server);
-    uv_close((uv_handle_t *)&server->listener, on_handle_closed);
+    http_acceptor_close(&server->acceptor);
     for_each_connection(server, http_connection_drain);
     uv_update_time(server->loop);    /* the loop may have been blocked until now */
     if (server->connections != NULL) /* an early tick, for those that seemed idle just now */

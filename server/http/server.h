@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "server/http/acceptor.h"
 #include "server/http/counters.h"
 #include "server/http/outbox.h"
 #include "server/http/parser.h"
@@ -15,11 +16,13 @@
 #include "server/http/watched.h"
 
 /* Names and defaults are Node's where Node has them. All must be above zero, but
- * max_requests_per_socket where zero means no limit. */
+ * max_requests_per_socket where zero means no limit. Connections need descriptors, those that are
+ * refused too: who sets the first two sees to it that there are as many. */
 struct http_limits {
     size_t max_header_bytes;
     size_t max_body_bytes;
     unsigned max_connections;
+    unsigned max_refused; /* beyond them, who are told so; all others are closed without a word */
     unsigned max_requests_per_socket;
     unsigned headers_timeout_ms;    /* from a message's first byte to the end of its head */
     unsigned request_timeout_ms;    /* from a message's first byte to its last */
@@ -33,6 +36,7 @@ struct http_limits {
         .max_header_bytes = 16 * 1024, \
         .max_body_bytes = 1024 * 1024, \
         .max_connections = 100000,     \
+        .max_refused = 256,            \
         .max_requests_per_socket = 0,  \
         .headers_timeout_ms = 60000,   \
         .request_timeout_ms = 300000,  \
@@ -46,7 +50,7 @@ struct http_connection;
 /* Members are for http/connection.c; others use the functions. */
 struct http_server {
     uv_loop_t *loop;
-    uv_tcp_t listener;
+    struct http_acceptor acceptor;
     uv_timer_t clock; /* counts the ticks by which connections time out */
     struct http_limits limits;
     struct http_router router;
@@ -67,7 +71,7 @@ struct http_server {
     char *input; /* every read lands here */
     struct http_output output;
 
-    bool accept_waits, draining;
+    bool draining;
     unsigned open_handles;
     void (*on_closed)(void *data);
     void *on_closed_data;
@@ -82,15 +86,17 @@ int http_server_init(struct http_server *server, uv_loop_t *loop, const struct h
 /* Counts in memory of the caller, which others may read; before the first connection. */
 void http_server_count_in(struct http_server *server, struct http_counters *counters);
 
-/* Binds to a host name or address and a port (0: any free one) and listens. With reuse_port a
+/* The next three add a listener, up to HTTP_LISTENERS_MAX of them.
+ *
+ * Binds to a host name or address and a port (0: any free one) and listens. With reuse_port a
  * second process may listen there at the same time (SO_REUSEPORT), so the next server can start
  * before this one drains. Returns 0 or a negative UV_E… code. Resolving a name blocks: call it
  * before the loop runs. */
 int http_server_listen(struct http_server *server, const char *host, unsigned port,
                        bool reuse_port);
 
-/* Listens on a socket that is bound already, and takes it over. Returns 0 or a negative UV_E… code.
- */
+/* Listens on a socket that is bound already, and takes it over. Returns 0 or a negative UV_E… code;
+ * then it stays the caller's. */
 int http_server_listen_fd(struct http_server *server, int fd);
 
 /* Takes over a connected socket that another process has accepted; a server that listens nowhere
@@ -112,7 +118,7 @@ void http_server_set_fields(struct http_server *server, const struct http_fields
  * called before it listens, or between two turns of the loop when no exchange waits. */
 void http_server_watch(struct http_server *server, const struct http_watcher *watcher);
 
-/* Where it listens, as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
+/* Where it listens (the first listener), as it stands in a URL: "127.0.0.1:8080", "[::1]:8080". */
 void http_server_authority(const struct http_server *server, char *text, size_t size);
 
 /* So many bytes of answers are in memory here, because the peers have not taken them. Counts the

@@ -386,7 +386,7 @@ static bool has_connections(const struct bench *bench)
 {
     for (size_t i = 0; i < FAKE_PEERS; i++) {
         enum fake_peer_state state = bench->uv.peers[i].state;
-        if (state == FAKE_WAITING || state == FAKE_OPEN || bench->uv.peers[i].stream != NULL)
+        if ((state >= FAKE_WAITING && state <= FAKE_OPEN) || bench->uv.peers[i].stream != NULL)
             return true;
     }
     return false;

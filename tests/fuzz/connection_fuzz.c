@@ -31,7 +31,7 @@ enum command {
     COMMAND_BREAK,       /* writing to the peer fails from now on */
     COMMAND_DRAIN,       /* the server drains */
     COMMAND_CUT,         /* the server drains, and is cut */
-    COMMAND_ACCEPT_FAIL, /* the next connection fails: in its callback, or in uv_accept (a odd) */
+    COMMAND_ACCEPT_FAIL, /* the next accept4 fails, or (a odd) the next uv_tcp_open */
     COMMAND_MEMORY_FAIL, /* the allocation number a from now on fails */
     COMMAND_REPEAT,      /* the last byte of the piece comes a times 64 times more */
     COMMAND_LITERAL,     /* the byte a, whatever it is */
@@ -188,7 +188,7 @@ static void take_loop_command(enum command command, unsigned argument)
     else if (command == COMMAND_ACCEPT_FAIL && argument % 2)
         bench->uv.next_open_error = UV_EMFILE;
     else if (command == COMMAND_ACCEPT_FAIL)
-        bench->uv.next_accept_error = UV_EMFILE;
+        bench->uv.next_accept_error = argument & 2 ? UV_ECONNABORTED : UV_EMFILE;
     for (unsigned i = 0; command == COMMAND_TURN && i < argument % 16; i++)
         fake_uv_turn(&bench->uv);
 }
@@ -313,8 +313,10 @@ static void expire(void)
         bench_pass(run.bench, (unsigned)(patience_ms() / run.bench->server.tick_ms));
     }
     finish_what_is_due();
-    for (size_t i = 0; i < FAKE_PEERS; i++)
-        FUZZ_CHECK(run.bench->uv.peers[i].state != FAKE_OPEN);
+    for (size_t i = 0; i < FAKE_PEERS; i++) {
+        enum fake_peer_state state = run.bench->uv.peers[i].state;
+        FUZZ_CHECK(state != FAKE_ACCEPTED && state != FAKE_OPEN);
+    }
 }
 
 static void end(void)

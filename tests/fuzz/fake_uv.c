@@ -238,32 +238,21 @@ static bool run_timers(struct fake_uv *uv)
     return moved;
 }
 
-static bool announce(struct fake_uv *uv, struct fake_peer *peer)
+static struct fake_peer *first_waiting(struct fake_uv *uv)
 {
-    int error = uv->next_accept_error;
-    uv->next_accept_error = 0;
-    if (error != 0)
-        peer->state = FAKE_CLOSED;
-    else
-        uv->accepted = peer;
-    uv->listener->connection_cb(uv->listener, error);
-    return true;
+    for (size_t i = 0; i < FAKE_PEERS; i++) {
+        if (uv->peers[i].state == FAKE_WAITING)
+            return &uv->peers[i];
+    }
+    return NULL;
 }
 
 static bool run_listener(struct fake_uv *uv)
 {
-    bool moved = false;
-    for (size_t i = 0; i < FAKE_PEERS; i++) {
-        struct fake_peer *peer = &uv->peers[i];
-        if (peer->state != FAKE_WAITING || uv->accepted != NULL)
-            continue;
-        uv->current = peer;
-        if (uv->listener != NULL)
-            moved |= announce(uv, peer);
-        else
-            peer->state = FAKE_CLOSED;
-    }
-    return moved;
+    bool readable = uv->listener != NULL && first_waiting(uv) != NULL;
+    if (readable)
+        uv->listener->poll_cb(uv->listener, 0, UV_READABLE);
+    return readable;
 }
 
 static bool run_closing(struct fake_uv *uv)
@@ -339,12 +328,13 @@ int uv_is_active(const uv_handle_t *handle)
     return has_flag(handle, IS_ACTIVE);
 }
 
+/* Whoever waits is reset. */
 static void close_listener(struct fake_uv *uv)
 {
-    if (uv->accepted != NULL)
-        uv->accepted->state = FAKE_CLOSED;
-    uv->accepted = NULL;
+    struct fake_peer *peer;
     uv->listener = NULL;
+    while ((peer = first_waiting(uv)) != NULL)
+        peer->state = FAKE_CLOSED;
 }
 
 void uv_close(uv_handle_t *handle, uv_close_cb close_cb)
@@ -356,7 +346,7 @@ void uv_close(uv_handle_t *handle, uv_close_cb close_cb)
     handle->close_cb = close_cb;
     handle->next_closing = uv->closing;
     uv->closing = handle;
-    if ((uv_handle_t *)uv->listener == handle)
+    if (handle->type == UV_POLL)
         close_listener(uv);
     if (peer != NULL) {
         peer->state = FAKE_CLOSED;
@@ -372,10 +362,9 @@ void uv_close(uv_handle_t *handle, uv_close_cb close_cb)
 int uv_fileno(const uv_handle_t *handle, uv_os_fd_t *fd)
 {
     struct fake_peer *peer = peer_of(handle);
-    bool listens = (uv_handle_t *)fake_of(handle->loop)->listener == handle;
-    if ((peer == NULL && !listens) || has_flag(handle, IS_CLOSING))
+    if (peer == NULL || has_flag(handle, IS_CLOSING))
         return UV_EBADF;
-    *fd = listens ? FAKE_LISTENER_FD : FIRST_FD + (int)(peer - fake_of(handle->loop)->peers);
+    *fd = FIRST_FD + (int)(peer - fake_of(handle->loop)->peers);
     return 0;
 }
 
@@ -384,6 +373,7 @@ int uv_fileno(const uv_handle_t *handle, uv_os_fd_t *fd)
 /* In the place of the C library's, by the linker's --wrap. */
 int __wrap_shutdown(int fd, int how);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_http_listener_start(int fd);
 int __real_close(int fd);
 int __wrap_close(int fd);
 ssize_t __wrap_recv(int fd, void *to, size_t length, int flags);
@@ -407,25 +397,35 @@ int __wrap_shutdown(int fd, int how)
     return 0;
 }
 
+/* Not the C library's, but all that it does is to call that. */
+int __wrap_http_listener_start(int fd)
+{
+    FUZZ_CHECK(fd == FAKE_LISTENER_FD);
+    return 0;
+}
+
+/* Who has left is taken out of the queue; a process without descriptors leaves it as it is. */
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
+    struct fake_peer *peer = first_waiting(world);
     (void)address, (void)length, (void)flags;
     FUZZ_CHECK(fd == FAKE_LISTENER_FD);
-    for (int i = 0; i < FAKE_PEERS; i++) {
-        struct fake_peer *peer = &world->peers[i];
-        if (peer->state == FAKE_WAITING && peer != world->accepted)
-            return FIRST_FD + i;
-    }
-    errno = EAGAIN;
-    return -1;
+    errno = peer != NULL ? -world->next_accept_error : EAGAIN;
+    if (peer != NULL)
+        world->next_accept_error = 0;
+    if (peer != NULL && (errno == 0 || errno == ECONNABORTED))
+        peer->state = errno == 0 ? FAKE_ACCEPTED : FAKE_CLOSED;
+    return peer != NULL && errno == 0 ? FIRST_FD + (int)(peer - world->peers) : -1;
 }
 
 int __wrap_close(int fd)
 {
     struct fake_peer *peer = peer_at(fd);
+    if (fd == FAKE_LISTENER_FD)
+        return 0;
     if (peer == NULL)
         return __real_close(fd);
-    FUZZ_CHECK(peer->state == FAKE_WAITING);
+    FUZZ_CHECK(peer->state == FAKE_ACCEPTED);
     peer->state = FAKE_CLOSED;
     return 0;
 }
@@ -509,6 +509,30 @@ int uv_timer_stop(uv_timer_t *timer)
     return 0;
 }
 
+/* ------------------------------------------------------------------ libuv: the listener */
+
+int uv_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd)
+{
+    FUZZ_CHECK(fd == FAKE_LISTENER_FD);
+    handle_init(loop, poll, UV_POLL);
+    return 0;
+}
+
+int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb callback)
+{
+    FUZZ_CHECK(events == UV_READABLE && !has_flag(poll, IS_CLOSING));
+    poll->poll_cb = callback;
+    fake_of(poll->loop)->listener = poll;
+    return 0;
+}
+
+int uv_poll_stop(uv_poll_t *poll)
+{
+    FUZZ_CHECK(!has_flag(poll, IS_CLOSING));
+    fake_of(poll->loop)->listener = NULL;
+    return 0;
+}
+
 /* ------------------------------------------------------------------ libuv: streams */
 
 uv_buf_t uv_buf_init(char *base, unsigned int length)
@@ -521,24 +545,6 @@ int uv_tcp_init(uv_loop_t *loop, uv_tcp_t *tcp)
     handle_init(loop, tcp, UV_TCP);
     tcp->write_queue_size = 0;
     return 0;
-}
-
-int uv_tcp_bind(uv_tcp_t *tcp, const struct sockaddr *address, unsigned int flags)
-{
-    (void)tcp, (void)address, (void)flags;
-    return 0;
-}
-
-int uv_tcp_nodelay(uv_tcp_t *tcp, int enable)
-{
-    (void)tcp, (void)enable;
-    return 0;
-}
-
-int uv_tcp_getsockname(const uv_tcp_t *tcp, struct sockaddr *name, int *length)
-{
-    (void)tcp, (void)name, (void)length;
-    return UV_EBADF;
 }
 
 int uv_ip_name(const struct sockaddr *source, char *name, size_t size)
@@ -559,14 +565,6 @@ void uv_freeaddrinfo(struct addrinfo *info)
     (void)info;
 }
 
-int uv_listen(uv_stream_t *stream, int backlog, uv_connection_cb callback)
-{
-    (void)backlog;
-    stream->connection_cb = callback;
-    fake_of(stream->loop)->listener = stream;
-    return 0;
-}
-
 static int open_stream(struct fake_uv *uv, struct fake_peer *peer, uv_stream_t *stream)
 {
     int error = uv->next_open_error;
@@ -581,24 +579,9 @@ static int open_stream(struct fake_uv *uv, struct fake_peer *peer, uv_stream_t *
     return 0;
 }
 
-int uv_accept(uv_stream_t *listener, uv_stream_t *client)
-{
-    struct fake_uv *uv = fake_of(listener->loop);
-    struct fake_peer *peer = uv->accepted;
-    if (peer == NULL)
-        return UV_EAGAIN;
-    uv->accepted = NULL;
-    int rc = open_stream(uv, peer, client);
-    if (rc != 0)
-        peer->state = FAKE_CLOSED;
-    return rc;
-}
-
 int uv_tcp_open(uv_tcp_t *tcp, uv_os_sock_t fd)
 {
-    if (fd == FAKE_LISTENER_FD)
-        return 0;
-    FUZZ_CHECK(peer_at(fd) != NULL && peer_at(fd)->state == FAKE_WAITING);
+    FUZZ_CHECK(peer_at(fd) != NULL && peer_at(fd)->state == FAKE_ACCEPTED);
     return open_stream(fake_of(tcp->loop), peer_at(fd), (uv_stream_t *)tcp);
 }
 

@@ -24,7 +24,8 @@ enum { FAKE_PEERS = 8, FAKE_TIMERS = 4, FAKE_LISTENER_FD = 999 };
 
 enum fake_peer_state {
     FAKE_UNUSED,
-    FAKE_WAITING, /* connected, and not yet accepted */
+    FAKE_WAITING,  /* connected, and not yet accepted */
+    FAKE_ACCEPTED, /* the server has its descriptor, and no connection with it */
     FAKE_OPEN,
     FAKE_CLOSED, /* by the server */
 };
@@ -55,11 +56,10 @@ struct fake_peer {
 struct fake_uv {
     uv_loop_t loop; /* for the server; its data is this */
     uint64_t now_ms;
-    uint64_t lived_ms; /* the same without the time for which the loop was busy */
-    uv_stream_t *listener;
-    struct fake_peer *accepted; /* given to the listener, and not yet taken by uv_accept */
-    int next_accept_error;      /* of the next connection, in its callback … */
-    int next_open_error;        /* … or in uv_accept and uv_tcp_open */
+    uint64_t lived_ms;     /* the same without the time for which the loop was busy */
+    uv_poll_t *listener;   /* that is polled, or NULL */
+    int next_accept_error; /* negative: of the next accept4 … */
+    int next_open_error;   /* … or of the next uv_tcp_open */
     uv_timer_t *timers[FAKE_TIMERS];
     uv_handle_t *closing;
     unsigned open_handles;

@@ -27,7 +27,7 @@ FUZZ_SOURCES_options      := $(filter-out server/main.c server/app.c,$(wildcard 
 
 comma ?= ,
 FUZZ_WRAPS := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free shutdown accept4 close recv ioctl time \
-                http_router_dispatch http_exchange_answer)
+                http_listener_start http_router_dispatch http_exchange_answer)
 FUZZ_LIBS_connection   := $(FUZZ_WRAPS) $(LLHTTP_LIBS) -lcjson
 FUZZ_LIBS_segmentation := $(FUZZ_LIBS_connection) -Wl,--wrap=http_exchange_refuse
 FUZZ_LIBS_options      := $(LLHTTP_LIBS) $(LIB_LIBS) -lm
