@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "server/budget.h"
 #include "server/cluster/member.h"
 #include "server/hangup.h"
 #include "server/http/server.h"
@@ -98,10 +99,12 @@ void app_free(struct app *app)
 
 static struct http_limits limits_from(const struct options *options)
 {
+    struct budget shares = budget_shares(budget_limit(), options, false);
     return (struct http_limits){
         .max_header_bytes = options->max_header_size,
         .max_body_bytes = options->max_body_size,
-        .max_connections = options->max_connections,
+        .max_connections = shares.connections,
+        .max_refused = shares.refused,
         .max_requests_per_socket = options->max_requests_per_socket,
         .headers_timeout_ms = options->headers_timeout,
         .request_timeout_ms = options->request_timeout,

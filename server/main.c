@@ -3,12 +3,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "process/signals.h"
 #include "process/stdio.h"
 #include "server/app.h"
+#include "server/budget.h"
 #include "server/cluster/cluster.h"
 #include "server/cluster/member.h"
 #include "server/log.h"
@@ -43,19 +43,24 @@ static int print_help(void)
 static void prepare_process(const struct options *options)
 {
     char size[16];
-    struct rlimit files;
     snprintf(size, sizeof size, "%u", options->threadpool_size);
     setenv("UV_THREADPOOL_SIZE", size, 1); /* libuv reads it at the pool's first use */
     /* An arena for each thread: by default glibc makes 8 for each core, and then lets threads share
      * them, the loop's too. A thread of nice 19 that loses its core inside malloc would hold it. */
     (void)mallopt(M_ARENA_MAX, ARENAS_MAX);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max; /* the soft limit is for programs that use select */
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
 }
 
 /* In a cluster the parent speaks for its members. */
+static void share_descriptors(struct options *options)
+{
+    const struct options asked = *options;
+    unsigned limit = budget_raise_limit();
+    budget_fit(options, limit);
+    if (member_number() == 0)
+        budget_tell(&asked, options, limit);
+}
+
+/* It speaks for them here, too. */
 static void log_place(const struct place *place)
 {
     cJSON *fields = cJSON_CreateObject();
@@ -84,6 +89,7 @@ static int find_database(struct options *options, struct place *place)
 static int run(struct options *options, char **arguments)
 {
     struct place place;
+    share_descriptors(options);
     if (find_database(options, &place) != 0)
         return EXIT_FAILURE;
     if (options->cluster > 0 && member_number() == 0)

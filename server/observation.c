@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "kernel/crash.h"
+#include "server/budget.h"
 #include "server/cluster/member.h"
 #include "server/config.h"
 #include "server/log.h"
@@ -277,6 +278,7 @@ int observation_start(struct observation *observation, const struct options *opt
     observation->config = config_json(options, observation->patient, observation->epoch_unix_ms);
     if (observation->config == NULL)
         return UV_ENOMEM;
+    struct budget shares = budget_shares(budget_limit(), options, options->cluster > 0);
     struct observer_options observer_options = {
         .recordings = &observation->recordings,
         .names = &observation->names,
@@ -286,6 +288,8 @@ int observation_start(struct observation *observation, const struct options *opt
         .config = observation->config,
         .patient = observation->patient,
         .blocked_after_ms = options->blocked_after,
+        .max_connections = shares.observer,
+        .max_refused = shares.observer_refused,
         .on_report = log_report,
     };
     int rc = start_observer(observation, options, &observer_options);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "server/budget.h"
 #include "server/cluster/dealer.h"
 #include "server/cluster/renewal.h"
 #include "server/cluster/slot.h"
@@ -122,7 +123,8 @@ static int open_listeners(struct cluster *cluster)
         rc = give_listeners(cluster, passed >= 0);
     if (rc == 0 && deals(cluster))
         rc = dealer_open(&cluster->dealer, &cluster->loop, cluster->listener, cluster->size,
-                         member_at, cluster);
+                         budget_shares(budget_limit(), options, true).connections, member_at,
+                         cluster);
     if (rc != 0)
         log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
                   options->host, options->port, uv_strerror(rc));

@@ -3,7 +3,7 @@
  * While it is open there is no queue in the parent: it accepts a connection when there is a member
  * for it, and nothing while something that was returned waits. In the end what the kernel has let
  * in would be reset with the listener, and a member's channel holds only some hundreds: so it waits
- * here, as long as there are descriptors. */
+ * here, as long as that leaves descriptors for the observer. */
 #include "server/cluster/dealer.h"
 
 #include <errno.h>
@@ -115,7 +115,7 @@ static void update(struct dealer *dealer)
 }
 
 int dealer_open(struct dealer *dealer, uv_loop_t *loop, int listener, unsigned count,
-                struct child *(*member_at)(void *data, unsigned i), void *data)
+                size_t waiting_max, struct child *(*member_at)(void *data, unsigned i), void *data)
 {
     int rc = uv_poll_init(loop, &dealer->poll, listener);
     if (rc != 0)
@@ -124,6 +124,7 @@ int dealer_open(struct dealer *dealer, uv_loop_t *loop, int listener, unsigned c
     dealer->poll.data = dealer->pause.data = dealer;
     dealer->listener = listener;
     dealer->count = count;
+    dealer->waiting_max = waiting_max;
     dealer->member_at = member_at;
     dealer->data = data;
     dealer->state = DEALER_OPEN;
@@ -151,7 +152,7 @@ void dealer_close(struct dealer *dealer)
     int connection;
     if (dealer->state != DEALER_OPEN)
         return;
-    while ((connection = accept_one(dealer)) >= 0)
+    while (dealer->waiting_count < dealer->waiting_max && (connection = accept_one(dealer)) >= 0)
         put(dealer, connection);
     dealer->state = DEALER_CLOSING;
     uv_close((uv_handle_t *)&dealer->poll, NULL);

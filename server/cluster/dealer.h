@@ -34,14 +34,16 @@ struct dealer {
     void *data;
     int *waiting; /* connections that were accepted, or returned, and are to be dealt */
     size_t waiting_count, waiting_room;
+    size_t waiting_max; /* of those that are taken in at the end */
     enum dealer_state state;
 };
 
 /* Deals what `listener` brings, a listening socket that stays the caller's, to `count` members:
- * member_at(data, i) is the one of turn i, or NULL. Returns 0 or a negative UV_E… code; then there
+ * member_at(data, i) is the one of turn i, or NULL. In the end at most `waiting_max` wait here.
+ * Returns 0 or a negative UV_E… code; then there
  * is nothing to close. */
 int dealer_open(struct dealer *dealer, uv_loop_t *loop, int listener, unsigned count,
-                struct child *(*member_at)(void *data, unsigned i), void *data);
+                size_t waiting_max, struct child *(*member_at)(void *data, unsigned i), void *data);
 
 /* Something has changed: a member has become free, or is gone. */
 void dealer_go_on(struct dealer *dealer);

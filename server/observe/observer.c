@@ -176,7 +176,12 @@ static void set_policy(struct observer *observer)
 static int listen_there(struct observer *observer)
 {
     struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    unsigned share = observer->options.max_connections;
     limits.max_connections = OBSERVER_CONNECTIONS;
+    if (share > 0) {
+        limits.max_refused = observer->options.max_refused;
+        limits.max_connections = share < OBSERVER_CONNECTIONS ? share : OBSERVER_CONNECTIONS;
+    }
     int rc =
         http_server_init(&observer->http, &observer->loop, &limits, &observer_routes, observer);
     if (rc != 0)

@@ -19,6 +19,7 @@ struct observer_options {
     const char *config;        /* the document of /config */
     const char *patient;       /* "http://127.0.0.1:8080": where the page sends its requests */
     unsigned blocked_after_ms; /* from when on /healthz says 503 */
+    unsigned max_connections, max_refused; /* of http_limits; 0: as by default */
     /* Is told, on the observer's thread, where a report was written, or (a negative errno) not. May
      * be NULL. */
     void (*on_report)(const char *name, int error);
