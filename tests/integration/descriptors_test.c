@@ -1,0 +1,364 @@
+/* descriptors_test.c – the program under a limit of descriptors, with more clients than that.
+ *
+ * Nobody silences anybody else, nothing spins, and when the clients have left everything is as
+ * before. Clients are counted, not timed. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/support/harness.h"
+#include "tests/support/program.h"
+#include "tests/support/temporary.h"
+
+enum { LIMIT = 256, CROWD = 300 };
+
+/* ------------------------------------------------------------------ the program */
+
+static void limit_descriptors(void *data)
+{
+    const struct rlimit files = {*(rlim_t *)data, *(rlim_t *)data};
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        _exit(126);
+}
+
+#define START(limit, ...) \
+    program_start_prepared(limit_descriptors, &(rlim_t){limit}, -1, __VA_ARGS__, NULL)
+
+/* The number behind the last colon of "url":"http://127.0.0.1:8081". */
+static unsigned await_observer(struct program *program)
+{
+    assert_true(program_await(program, "observing"));
+    const char *url = strstr(program->line, "\"url\":\"http://");
+    assert_non_null(url);
+    return (unsigned)strtoul(strchr(url + 14, ':') + 1, NULL, 10);
+}
+
+/* The number that its next descriptor would have. */
+static rlim_t next_descriptor(const struct program *program)
+{
+    char path[60];
+    struct stat status;
+    rlim_t next = 0;
+    do
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)program->pid, (int)next);
+    while (lstat(path, &status) == 0 && ++next < LIMIT);
+    return next;
+}
+
+/* ------------------------------------------------------------------ its clients */
+
+struct crowd {
+    int peers[CROWD];
+};
+
+static void crowd_come(struct crowd *crowd, unsigned port, const char *target)
+{
+    for (int i = 0; i < CROWD; i++) {
+        crowd->peers[i] = peer_connect(port);
+        if (target != NULL)
+            peer_get(crowd->peers[i], target);
+    }
+}
+
+static void crowd_leave(const struct crowd *crowd)
+{
+    for (int i = 0; i < CROWD; i++)
+        close(crowd->peers[i]);
+}
+
+static unsigned crowd_answers(const struct crowd *crowd)
+{
+    unsigned count = 0;
+    for (int i = 0; i < CROWD; i++)
+        count += peer_has_answer(crowd->peers[i]);
+    return count;
+}
+
+/* By an address, because the observer does not answer for a name that it does not know. */
+static bool is_served(unsigned port, const char *target)
+{
+    int peer = peer_connect(port);
+    (void)!dprintf(peer, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target);
+    const char *answer = peer_answer(peer);
+    bool served = answer != NULL && strncmp(answer, "HTTP/1.1 200", 12) == 0;
+    close(peer);
+    return served;
+}
+
+/* Until those that have left are gone. */
+static void await_service(unsigned port, const char *target)
+{
+    while (!is_served(port, target))
+        usleep(1000);
+}
+
+/* ------------------------------------------------------------------ shares */
+
+static void test_clients_of_the_server_do_not_silence_the_observer(void **state)
+{
+    struct crowd crowd;
+    (void)state;
+    struct program program = START(LIMIT, "--processes=1", "--workers=1");
+    assert_true(program_await(&program, "descriptors"));
+    long most = number_in(program.line, "max-connections");
+    assert_in_range(most, LIMIT / 2, LIMIT);
+    assert_true(program_await(&program, "listening"));
+    unsigned observer = await_observer(&program);
+    crowd_come(&crowd, program.port, "/slow?ms=60000");
+    for (int i = 0; i < 20; i++)
+        assert_true(is_served(observer, "/healthz"));
+    assert_false(is_served(program.port, "/fast"));
+    /* those who were too many know it by now, and the others wait for their answers */
+    assert_int_equal(crowd_answers(&crowd), CROWD - most);
+    crowd_leave(&crowd);
+    await_service(program.port, "/fast");
+    assert_true(is_served(observer, "/healthz"));
+    program_stop(&program);
+}
+
+struct patient {
+    char folder[128], database[160];
+    struct program program;
+    unsigned observer;
+};
+
+static struct patient patient_start(void)
+{
+    struct patient patient;
+    temporary_folder(patient.folder, sizeof patient.folder);
+    snprintf(patient.database, sizeof patient.database, "--database=%s/test.db", patient.folder);
+    patient.program =
+        START(LIMIT, patient.database, "--slow-io=sqlite", "--processes=2", "--workers=2");
+    assert_true(program_await(&patient.program, "listening"));
+    patient.observer = await_observer(&patient.program);
+    return patient;
+}
+
+static void patient_end(struct patient *patient)
+{
+    program_stop(&patient->program);
+    temporary_folder_remove(patient->folder);
+}
+
+/* Whatever needs descriptors that are not open yet. */
+static void ask_for_everything(int peer)
+{
+    (void)peer_ask(peer, "/fast");
+    (void)peer_ask(peer, "/slow?ms=1");
+    (void)peer_ask(peer, "/heavy?ms=1&offload=process");
+    (void)peer_ask(peer, "/heavy?ms=1&offload=worker");
+}
+
+static void test_clients_of_the_observer_do_not_silence_the_server(void **state)
+{
+    struct crowd crowd;
+    (void)state;
+    struct patient patient = patient_start();
+    crowd_come(&crowd, patient.observer, NULL);
+    int peer = peer_connect(patient.program.port);
+    ask_for_everything(peer);
+    close(peer);
+    crowd_leave(&crowd);
+    await_service(patient.observer, "/healthz");
+    patient_end(&patient);
+}
+
+static void test_clients_of_the_server_do_not_silence_its_lanes(void **state)
+{
+    struct crowd of_server, of_observer;
+    (void)state;
+    struct patient patient = patient_start();
+    int peer = peer_connect(patient.program.port);
+    (void)peer_ask(peer, "/fast"); /* it is in, and stays */
+    crowd_come(&of_server, patient.program.port, NULL);
+    crowd_come(&of_observer, patient.observer, NULL);
+    ask_for_everything(peer);
+    close(peer);
+    crowd_leave(&of_server);
+    crowd_leave(&of_observer);
+    patient_end(&patient);
+}
+
+/* ------------------------------------------------------------------ a cluster */
+
+static void check_cluster(const char *sched)
+{
+    struct crowd first, second, of_observer;
+    struct program program = START(LIMIT, "--cluster=2", sched, "--processes=1", "--workers=1");
+    assert_true(program_await(&program, "descriptors"));
+    assert_non_null(strstr(program.line, "in each member"));
+    assert_true(program_await(&program, "listening"));
+    unsigned observer = await_observer(&program);
+    crowd_come(&first, program.port, "/slow?ms=60000");
+    crowd_come(&second, program.port, "/slow?ms=60000");
+    for (int i = 0; i < 20; i++)
+        assert_true(is_served(observer, "/healthz"));
+    crowd_leave(&first);
+    crowd_leave(&second);
+    crowd_come(&of_observer, observer, NULL);
+    await_service(program.port, "/fast");
+    crowd_leave(&of_observer);
+    await_service(observer, "/healthz");
+    program_stop(&program);
+}
+
+static void test_a_cluster_whose_kernel_spreads(void **state)
+{
+    (void)state;
+    check_cluster("--cluster-sched=none");
+}
+
+static void test_a_cluster_whose_parent_deals(void **state)
+{
+    (void)state;
+    check_cluster("--cluster-sched=rr");
+}
+
+/* ------------------------------------------------------------------ what is said */
+
+static void check_said(struct program program, unsigned times, const char *level)
+{
+    unsigned said = 0;
+    do {
+        assert_non_null(fgets(program.line, sizeof program.line, program.log));
+        if (strstr(program.line, "\"event\":\"descriptors\"") == NULL)
+            continue;
+        said++;
+        assert_non_null(strstr(program.line, level));
+    } while (strstr(program.line, "\"event\":\"listening\"") == NULL);
+    assert_int_equal(said, times);
+    program_stop(&program);
+}
+
+static void test_it_is_said_once(void **state)
+{
+    (void)state;
+    check_said(START(LIMIT, "--observer=off"), 1, "\"level\":\"info\"");
+    check_said(START(LIMIT, "--max-connections=5000"), 1, "\"level\":\"warning\"");
+    check_said(START(LIMIT, "--cluster=2", "--max-connections=5000"), 1, "\"level\":\"warning\"");
+    check_said(START(LIMIT, "--max-connections=50", "--workers=1", "--processes=1"), 0, "");
+}
+
+/* ------------------------------------------------------------------ no descriptors at all */
+
+/* From outside, and without a reserve: none is left for anybody. */
+static void take_all_descriptors(const struct program *program)
+{
+    const struct rlimit none = {next_descriptor(program), LIMIT};
+    assert_int_equal(prlimit(program->pid, RLIMIT_NOFILE, &none, NULL), 0);
+}
+
+static void give_descriptors_back(const struct program *program)
+{
+    const struct rlimit files = {LIMIT, LIMIT};
+    assert_int_equal(prlimit(program->pid, RLIMIT_NOFILE, &files, NULL), 0);
+}
+
+static long accept_errors(int peer)
+{
+    return number_in(peer_ask(peer, "/healthz"), "accept_errors");
+}
+
+/* The clock tries again and again. It does not spin: this client is served between any two tries.
+ */
+static void await_rests(int peer, long times)
+{
+    long before = accept_errors(peer), errors = before;
+    while (errors < before + times) {
+        long now = accept_errors(peer);
+        assert_in_range(now, errors, errors + 2);
+        errors = now;
+        usleep(10000);
+    }
+}
+
+static void test_without_descriptors_it_rests(void **state)
+{
+    (void)state;
+    struct program program = START(LIMIT, "--observer=off");
+    assert_true(program_await(&program, "listening"));
+    int inside = peer_connect(program.port);
+    assert_int_equal(accept_errors(inside), 0);
+    take_all_descriptors(&program);
+    int outside = peer_connect(program.port);
+    peer_get(outside, "/fast");
+    await_rests(inside, 3);
+    assert_false(peer_has_answer(outside));
+    give_descriptors_back(&program);
+    const char *answer = peer_answer(outside);
+    assert_non_null(answer);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    close(inside);
+    close(outside);
+    program_stop(&program);
+}
+
+static void test_a_connection_that_closes_makes_room(void **state)
+{
+    (void)state;
+    struct program program = START(LIMIT, "--observer=off");
+    assert_true(program_await(&program, "listening"));
+    int first = peer_connect(program.port), second = peer_connect(program.port);
+    (void)peer_ask(first, "/fast");
+    (void)peer_ask(second, "/fast");
+    take_all_descriptors(&program);
+    int third = peer_connect(program.port);
+    peer_get(third, "/fast");
+    await_rests(first, 1);
+    close(second);
+    assert_non_null(peer_answer(third));
+    close(first);
+    close(third);
+    program_stop(&program);
+}
+
+static void test_without_descriptors_it_can_be_ended(void **state)
+{
+    (void)state;
+    struct program program = START(LIMIT, "--observer=off");
+    assert_true(program_await(&program, "listening"));
+    int inside = peer_connect(program.port);
+    (void)peer_ask(inside, "/fast");
+    take_all_descriptors(&program);
+    int outside = peer_connect(program.port);
+    await_rests(inside, 1);
+    program_stop(&program);
+    close(inside);
+    close(outside);
+}
+
+/* The crowds are ours, too. */
+static void raise_own_limit(void)
+{
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clients_of_the_server_do_not_silence_the_observer),
+        cmocka_unit_test(test_clients_of_the_observer_do_not_silence_the_server),
+        cmocka_unit_test(test_clients_of_the_server_do_not_silence_its_lanes),
+        cmocka_unit_test(test_a_cluster_whose_kernel_spreads),
+        cmocka_unit_test(test_a_cluster_whose_parent_deals),
+        cmocka_unit_test(test_it_is_said_once),
+        cmocka_unit_test(test_without_descriptors_it_rests),
+        cmocka_unit_test(test_a_connection_that_closes_makes_room),
+        cmocka_unit_test(test_without_descriptors_it_can_be_ended),
+    };
+    harness_prepare_process();
+    raise_own_limit();
+    return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);
+}
