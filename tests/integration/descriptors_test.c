@@ -204,8 +204,10 @@ static void check_cluster(const char *sched)
         assert_true(is_served(observer, "/healthz"));
     crowd_leave(&first);
     crowd_leave(&second);
-    crowd_come(&of_observer, observer, NULL);
     await_service(program.port, "/fast");
+    crowd_come(&of_observer, observer, NULL);
+    for (int i = 0; i < 20; i++)
+        assert_true(is_served(program.port, "/fast"));
     crowd_leave(&of_observer);
     await_service(observer, "/healthz");
     program_stop(&program);
