@@ -15,6 +15,7 @@
 #include "server/budget.h"
 #include "server/cluster/member.h"
 #include "server/hangup.h"
+#include "server/http/listener.h"
 #include "server/http/server.h"
 #include "server/log.h"
 #include "server/machine/pool.h"
@@ -36,6 +37,7 @@ struct app {
     struct routes_context context;
     struct member member; /* of a cluster, unless context.member is 0 */
     char kernel_program[PATH_MAX];
+    char refusal[160]; /* why the sockets of a service manager cannot be served, or "" */
     uv_timer_t drain_timer;
     uv_timer_t watchdog; /* tells the service manager that the loop turns */
     uv_signal_t signals[2];
@@ -264,14 +266,22 @@ static int join_cluster(struct app *app)
     return rc == 0 ? member_join(&app->member, app->http.loop, &member_events, app) : rc;
 }
 
+static int listen_passed(struct app *app, int count)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < count; i++)
+        rc = http_server_listen_fd(&app->http, SYSTEMD_FIRST_FD + i);
+    return rc;
+}
+
 int app_listen(struct app *app)
 {
     const struct options *options = &app->options;
     if (app->context.member > 0)
         return join_cluster(app);
-    int passed = systemd_listen_fd();
-    if (passed >= 0)
-        return http_server_listen_fd(&app->http, passed);
+    int passed = systemd_listen_fds(HTTP_LISTENERS_MAX, app->refusal, sizeof app->refusal);
+    if (passed != 0)
+        return passed < 0 ? passed : listen_passed(app, passed);
     return http_server_listen(&app->http, options->host, options->port, options->reuse_port);
 }
 
@@ -369,6 +379,19 @@ static void log_listening(const struct app *app)
               app->options.offload);
 }
 
+/* More of them come from a service manager only. */
+static void log_more_listeners(const struct app *app)
+{
+    for (unsigned i = 1; i < app->http.acceptor.count; i++) {
+        char authority[80], url[96];
+        http_listener_authority(app->http.acceptor.listeners[i], authority, sizeof authority);
+        snprintf(url, sizeof url, "http://%s", authority);
+        cJSON *fields = cJSON_CreateObject();
+        cJSON_AddStringToObject(fields, "url", url);
+        log_event(LOG_INFO, "listening_too", fields, "listening on %s, too", url);
+    }
+}
+
 static void tell_ready(struct app *app)
 {
     if (app->context.member > 0) { /* the parent speaks for its members */
@@ -376,6 +399,7 @@ static void tell_ready(struct app *app)
         return;
     }
     log_listening(app);
+    log_more_listeners(app);
     observation_tell(&app->observation);
     uint64_t interval_ms = systemd_watchdog_ms();
     int rc = systemd_notify("READY=1");
@@ -406,7 +430,9 @@ static void watch_signals(struct app *app, uv_loop_t *loop, void (*on_second_sig
 static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int signal))
 {
     int rc = app_listen(app);
-    if (rc != 0)
+    if (*app->refusal != '\0')
+        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen: %s", app->refusal);
+    else if (rc != 0)
         log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
                   app->options.host, app->options.port, uv_strerror(rc));
     else

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,8 +13,6 @@
 #include <unistd.h>
 
 #include "kernel/bounded.h"
-
-enum { FIRST_PASSED_FD = 3 };
 
 /* The number in an environment variable; 0 if there is none. */
 static uint64_t number_in(const char *variable)
@@ -31,12 +31,51 @@ static int is_for_us(const char *pid_variable)
     return number_in(pid_variable) == (uint64_t)getpid();
 }
 
-int systemd_listen_fd(void)
+static int option_of(int fd, int option)
 {
-    if (!is_for_us("LISTEN_PID") || number_in("LISTEN_FDS") == 0)
-        return -1;
-    (void)fcntl(FIRST_PASSED_FD, F_SETFD, FD_CLOEXEC); /* not for the processes that we start */
-    return FIRST_PASSED_FD;
+    int value = -1;
+    socklen_t length = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+/* NULL if it is a listening TCP socket, else what it is. */
+static const char *whats_wrong_with(int fd)
+{
+    int domain = option_of(fd, SO_DOMAIN);
+    if (fcntl(fd, F_GETFD) < 0)
+        return "is not open";
+    if (option_of(fd, SO_TYPE) != SOCK_STREAM || (domain != AF_INET && domain != AF_INET6))
+        return "is no TCP socket";
+    if (option_of(fd, SO_ACCEPTCONN) != 1)
+        return "does not listen (is it Accept=yes?)";
+    return NULL;
+}
+
+static int check_passed(unsigned count, char *error, size_t size)
+{
+    for (int fd = SYSTEMD_FIRST_FD; fd < SYSTEMD_FIRST_FD + (int)count; fd++) {
+        const char *wrong = whats_wrong_with(fd);
+        if (wrong != NULL) {
+            snprintf(error, size, "LISTEN_FDS=%u: descriptor %d %s", count, fd, wrong);
+            return -EINVAL;
+        }
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    return (int)count;
+}
+
+int systemd_listen_fds(unsigned most, char *error, size_t size)
+{
+    uint64_t count = 0;
+    const char *text = getenv("LISTEN_FDS");
+    if (!is_for_us("LISTEN_PID") || text == NULL)
+        return 0;
+    if (bounded_integer("LISTEN_FDS", 0, INT_MAX, text, &count, error, size) != 0)
+        return -EINVAL;
+    if (count <= most)
+        return check_passed((unsigned)count, error, size);
+    snprintf(error, size, "LISTEN_FDS=%u: no more than %u can be served", (unsigned)count, most);
+    return -EINVAL;
 }
 
 int systemd_notify(const char *state)

@@ -95,7 +95,12 @@ static void close_listeners(struct cluster *cluster)
         close(cluster->listener);
 }
 
-/* Each slot its own, or all of them the one that was passed. */
+static void log_listen_failed(const struct options *options, int error)
+{
+    log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s", options->host,
+              options->port, uv_strerror(error));
+}
+
 static int give_listeners(struct cluster *cluster, bool passed)
 {
     int rc = 0;
@@ -109,25 +114,49 @@ static int give_listeners(struct cluster *cluster, bool passed)
     return rc;
 }
 
-static int open_listeners(struct cluster *cluster)
+/* The one that was passed, or one of our own. Logs what is wrong. */
+static int open_first(struct cluster *cluster, bool *passed)
 {
     const struct options *options = cluster->options;
-    int rc = 0, passed = systemd_listen_fd();
-    cluster->listener = passed;
-    if (passed < 0)
+    char refusal[160];
+    int rc = 0, count = systemd_listen_fds(1, refusal, sizeof refusal);
+    *passed = count > 0;
+    if (count < 0) {
+        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen with --cluster: %s", refusal);
+        return count;
+    }
+    cluster->listener = SYSTEMD_FIRST_FD;
+    if (count == 0)
         rc = http_listener_open(&cluster->loop, options->host, options->port, options->reuse_port,
                                 &cluster->listener);
-    if (rc == 0 && deals(cluster))
-        rc = http_listener_start(cluster->listener);
-    else if (rc == 0)
-        rc = give_listeners(cluster, passed >= 0);
-    if (rc == 0 && deals(cluster))
-        rc = dealer_open(&cluster->dealer, &cluster->loop, cluster->listener, cluster->size,
-                         budget_shares(budget_limit(), options, true).connections, member_at,
-                         cluster);
+    if (rc != 0) {
+        cluster->listener = -1;
+        log_listen_failed(options, rc);
+    }
+    return rc;
+}
+
+/* Each slot its own, or all of them the one that was passed; or that of the dealer. */
+static int spread_listeners(struct cluster *cluster, bool passed)
+{
+    struct budget shares = budget_shares(budget_limit(), cluster->options, true);
+    if (!deals(cluster))
+        return give_listeners(cluster, passed);
+    int rc = http_listener_start(cluster->listener);
+    return rc != 0 ? rc
+                   : dealer_open(&cluster->dealer, &cluster->loop, cluster->listener, cluster->size,
+                                 shares.connections, member_at, cluster);
+}
+
+static int open_listeners(struct cluster *cluster)
+{
+    bool passed;
+    int rc = open_first(cluster, &passed);
     if (rc != 0)
-        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
-                  options->host, options->port, uv_strerror(rc));
+        return rc;
+    rc = spread_listeners(cluster, passed);
+    if (rc != 0)
+        log_listen_failed(cluster->options, rc);
     return rc;
 }
 

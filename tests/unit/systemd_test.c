@@ -3,9 +3,12 @@
 #include "server/systemd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,8 @@
 #include <cmocka.h>
 
 #include "tests/support/temporary.h"
+
+enum { MOST = 3 };
 
 static int clear_environment(void **state)
 {
@@ -34,22 +39,151 @@ static void set_number(const char *name, long long number)
     setenv(name, text, 1);
 }
 
+static int passed(void)
+{
+    char error[160] = "";
+    int count = systemd_listen_fds(MOST, error, sizeof error);
+    assert_int_equal(count < 0, error[0] != '\0');
+    return count;
+}
+
+static void expect_refusal(const char *words)
+{
+    char error[160] = "";
+    assert_int_equal(systemd_listen_fds(MOST, error, sizeof error), -EINVAL);
+    if (strstr(error, words) == NULL)
+        fail_msg("not \"%s\" but \"%s\"", words, error);
+}
+
 static void test_without_a_manager_nothing_happens(void **state)
 {
     (void)state;
-    assert_int_equal(systemd_listen_fd(), -1);
+    assert_int_equal(passed(), 0);
     assert_int_equal(systemd_notify("READY=1"), 0);
     assert_int_equal(systemd_watchdog_ms(), 0);
 }
 
-static void test_a_passed_socket_is_the_third_descriptor(void **state)
+/* ------------------------------------------------------------------ sockets */
+
+static int listening_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+/* What the test itself has there is put aside, and comes back in take_back. */
+struct passed {
+    int saved[MOST];
+};
+
+static struct passed pass(const int *fds, int count)
+{
+    struct passed passed;
+    for (int i = 0; i < MOST; i++) {
+        passed.saved[i] = fcntl(SYSTEMD_FIRST_FD + i, F_DUPFD_CLOEXEC, 100);
+        close(SYSTEMD_FIRST_FD + i);
+    }
+    for (int i = 0; i < count; i++)
+        assert_int_equal(dup2(fds[i], SYSTEMD_FIRST_FD + i), SYSTEMD_FIRST_FD + i);
+    set_number("LISTEN_PID", getpid());
+    set_number("LISTEN_FDS", count);
+    return passed;
+}
+
+static void take_back(const struct passed *passed)
+{
+    for (int i = 0; i < MOST; i++) {
+        close(SYSTEMD_FIRST_FD + i);
+        if (passed->saved[i] < 0)
+            continue;
+        dup2(passed->saved[i], SYSTEMD_FIRST_FD + i);
+        close(passed->saved[i]);
+    }
+}
+
+static int high(int fd)
+{
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+    assert_true(moved >= 100);
+    close(fd);
+    return moved;
+}
+
+static void test_passed_sockets_begin_with_the_third_descriptor(void **state)
+{
+    int fds[MOST];
+    (void)state;
+    for (int i = 0; i < MOST; i++)
+        fds[i] = high(listening_socket());
+    struct passed before = pass(fds, MOST);
+    int count = passed(), flags[MOST];
+    for (int i = 0; i < MOST; i++)
+        flags[i] = fcntl(SYSTEMD_FIRST_FD + i, F_GETFD);
+    set_number("LISTEN_FDS", 0);
+    int none = passed();
+    take_back(&before);
+    assert_int_equal(count, MOST);
+    assert_int_equal(none, 0);
+    for (int i = 0; i < MOST; i++) {
+        assert_int_equal(flags[i], FD_CLOEXEC);
+        close(fds[i]);
+    }
+}
+
+/* With a good one before it: whatever is wrong is seen, not only with the first. */
+static void expect_refusal_of(int fd, const char *words)
+{
+    int fds[] = {high(listening_socket()), high(fd)};
+    char error[160] = "";
+    struct passed before = pass(fds, 2);
+    int rc = systemd_listen_fds(MOST, error, sizeof error);
+    take_back(&before);
+    assert_int_equal(rc, -EINVAL);
+    if (strstr(error, words) == NULL)
+        fail_msg("not \"%s\" but \"%s\"", words, error);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static int connected_socket(void)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    int listener = listening_socket(), fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, length), 0);
+    close(listener);
+    return fd;
+}
+
+static void test_what_is_no_listening_tcp_socket_is_refused(void **state)
+{
+    (void)state;
+    expect_refusal_of(open("/dev/null", O_RDONLY), "descriptor 4 is no TCP socket");
+    expect_refusal_of(socket(AF_INET, SOCK_DGRAM, 0), "descriptor 4 is no TCP socket");
+    expect_refusal_of(socket(AF_UNIX, SOCK_STREAM, 0), "descriptor 4 is no TCP socket");
+    expect_refusal_of(socket(AF_INET, SOCK_STREAM, 0), "descriptor 4 does not listen");
+    expect_refusal_of(connected_socket(), "descriptor 4 does not listen");
+}
+
+static void test_what_was_not_passed_is_refused(void **state)
 {
     (void)state;
     set_number("LISTEN_PID", getpid());
+    set_number("LISTEN_FDS", MOST + 1);
+    expect_refusal("LISTEN_FDS=4: no more than 3 can be served");
+    setenv("LISTEN_FDS", "two", 1);
+    expect_refusal("LISTEN_FDS must be");
+    int none = -1;
+    struct passed before = pass(&none, 0);
+    char error[160] = "";
     set_number("LISTEN_FDS", 1);
-    assert_int_equal(systemd_listen_fd(), 3);
-    set_number("LISTEN_FDS", 0);
-    assert_int_equal(systemd_listen_fd(), -1);
+    int rc = systemd_listen_fds(MOST, error, sizeof error);
+    take_back(&before);
+    assert_int_equal(rc, -EINVAL);
+    assert_string_equal(error, "LISTEN_FDS=1: descriptor 3 is not open");
 }
 
 static void test_what_was_meant_for_another_process_is_left_alone(void **state)
@@ -59,11 +193,13 @@ static void test_what_was_meant_for_another_process_is_left_alone(void **state)
     set_number("LISTEN_FDS", 1);
     set_number("WATCHDOG_PID", getppid());
     set_number("WATCHDOG_USEC", 1000000);
-    assert_int_equal(systemd_listen_fd(), -1);
+    assert_int_equal(passed(), 0);
     assert_int_equal(systemd_watchdog_ms(), 0);
     setenv("LISTEN_PID", "nonsense", 1);
-    assert_int_equal(systemd_listen_fd(), -1);
+    assert_int_equal(passed(), 0);
 }
+
+/* ------------------------------------------------------------------ notifications */
 
 static void test_the_watchdog_is_fed_twice_in_its_time(void **state)
 {
@@ -131,7 +267,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SYSTEMD_TEST(test_without_a_manager_nothing_happens),
-        SYSTEMD_TEST(test_a_passed_socket_is_the_third_descriptor),
+        SYSTEMD_TEST(test_passed_sockets_begin_with_the_third_descriptor),
+        SYSTEMD_TEST(test_what_is_no_listening_tcp_socket_is_refused),
+        SYSTEMD_TEST(test_what_was_not_passed_is_refused),
         SYSTEMD_TEST(test_what_was_meant_for_another_process_is_left_alone),
         SYSTEMD_TEST(test_the_watchdog_is_fed_twice_in_its_time),
         SYSTEMD_TEST(test_notifications_arrive),
