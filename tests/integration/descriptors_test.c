@@ -19,7 +19,7 @@
 #include "tests/support/program.h"
 #include "tests/support/temporary.h"
 
-enum { LIMIT = 256, CROWD = 300 };
+enum { LIMIT = 256, CROWD = 300, TIMES = 20 };
 
 /* ------------------------------------------------------------------ the program */
 
@@ -42,16 +42,16 @@ static unsigned await_observer(struct program *program)
     return (unsigned)strtoul(strchr(url + 14, ':') + 1, NULL, 10);
 }
 
-/* The number that its next descriptor would have. */
-static rlim_t next_descriptor(const struct program *program)
+/* The highest number of its descriptors; not that of its log, which is kept apart from them. */
+static rlim_t highest_descriptor(const struct program *program)
 {
     char path[60];
     struct stat status;
-    rlim_t next = 0;
+    rlim_t number = LIMIT / 2;
     do
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)program->pid, (int)next);
-    while (lstat(path, &status) == 0 && ++next < LIMIT);
-    return next;
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)program->pid, (int)--number);
+    while (lstat(path, &status) != 0 && number > 0);
+    return number;
 }
 
 /* ------------------------------------------------------------------ its clients */
@@ -94,11 +94,14 @@ static bool is_served(unsigned port, const char *target)
     return served;
 }
 
-/* Until those that have left are gone. */
+/* Until those that have left are gone, from whichever member: it is asked so often in a row that
+ * all of them have had their turn. */
 static void await_service(unsigned port, const char *target)
 {
-    while (!is_served(port, target))
-        usleep(1000);
+    for (int in_a_row = 0; in_a_row < TIMES; in_a_row++) {
+        if (!is_served(port, target))
+            in_a_row = -1;
+    }
 }
 
 /* ------------------------------------------------------------------ shares */
@@ -114,7 +117,7 @@ static void test_clients_of_the_server_do_not_silence_the_observer(void **state)
     assert_true(program_await(&program, "listening"));
     unsigned observer = await_observer(&program);
     crowd_come(&crowd, program.port, "/slow?ms=60000");
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < TIMES; i++)
         assert_true(is_served(observer, "/healthz"));
     assert_false(is_served(program.port, "/fast"));
     /* those who were too many know it by now, and the others wait for their answers */
@@ -200,13 +203,13 @@ static void check_cluster(const char *sched)
     unsigned observer = await_observer(&program);
     crowd_come(&first, program.port, "/slow?ms=60000");
     crowd_come(&second, program.port, "/slow?ms=60000");
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < TIMES; i++)
         assert_true(is_served(observer, "/healthz"));
     crowd_leave(&first);
     crowd_leave(&second);
     await_service(program.port, "/fast");
     crowd_come(&of_observer, observer, NULL);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < TIMES; i++)
         assert_true(is_served(program.port, "/fast"));
     crowd_leave(&of_observer);
     await_service(observer, "/healthz");
@@ -252,10 +255,10 @@ static void test_it_is_said_once(void **state)
 
 /* ------------------------------------------------------------------ no descriptors at all */
 
-/* From outside, and without a reserve: none is left for anybody. */
-static void take_all_descriptors(const struct program *program)
+/* From outside, and without a reserve: but for gaps, none is left for anybody. */
+static void take_descriptors_away(const struct program *program)
 {
-    const struct rlimit none = {next_descriptor(program), LIMIT};
+    const struct rlimit none = {highest_descriptor(program) + 1, LIMIT};
     assert_int_equal(prlimit(program->pid, RLIMIT_NOFILE, &none, NULL), 0);
 }
 
@@ -270,30 +273,57 @@ static long accept_errors(int peer)
     return number_in(peer_ask(peer, "/healthz"), "accept_errors");
 }
 
-/* The clock tries again and again. It does not spin: this client is served between any two tries.
- */
-static void await_rests(int peer, long times)
+/* Until the clock has tried so often, or this peer has an answer. It does not spin: a client that
+ * is in is served between any two tries. */
+static void await_tries(int inside, long times, int peer)
 {
-    long before = accept_errors(peer), errors = before;
-    while (errors < before + times) {
-        long now = accept_errors(peer);
-        assert_in_range(now, errors, errors + 2);
-        errors = now;
+    long first = accept_errors(inside), last = first;
+    while (last < first + times && !peer_has_answer(peer)) {
+        long now = accept_errors(inside);
+        assert_in_range(now, last, last + 2);
+        last = now;
         usleep(10000);
     }
+}
+
+/* Connections that have filled the gaps. */
+struct fillers {
+    int peers[LIMIT];
+    int count;
+};
+
+/* Returns a client that has asked and is not let in, beside one that is. */
+static int shut_out(const struct program *program, int inside, struct fillers *fillers)
+{
+    (void)peer_ask(inside, "/heavy?ms=1"); /* the calibration is over, and closes what it had */
+    take_descriptors_away(program);
+    for (fillers->count = 0; fillers->count < LIMIT; fillers->count++) {
+        int peer = peer_connect(program->port);
+        peer_get(peer, "/fast");
+        await_tries(inside, 3, peer);
+        if (!peer_has_answer(peer))
+            return peer;
+        fillers->peers[fillers->count] = peer;
+    }
+    fail_msg("everybody is let in");
+    return -1;
+}
+
+static void leave_all(const struct fillers *fillers)
+{
+    for (int i = 0; i < fillers->count; i++)
+        close(fillers->peers[i]);
 }
 
 static void test_without_descriptors_it_rests(void **state)
 {
     (void)state;
-    struct program program = START(LIMIT, "--observer=off");
+    struct fillers fillers;
+    struct program program = START(LIMIT, "--observer=off", "--keep-alive-timeout=60000");
     assert_true(program_await(&program, "listening"));
     int inside = peer_connect(program.port);
     assert_int_equal(accept_errors(inside), 0);
-    take_all_descriptors(&program);
-    int outside = peer_connect(program.port);
-    peer_get(outside, "/fast");
-    await_rests(inside, 3);
+    int outside = shut_out(&program, inside, &fillers);
     assert_false(peer_has_answer(outside));
     give_descriptors_back(&program);
     const char *answer = peer_answer(outside);
@@ -301,39 +331,38 @@ static void test_without_descriptors_it_rests(void **state)
     assert_memory_equal(answer, "HTTP/1.1 200", 12);
     close(inside);
     close(outside);
+    leave_all(&fillers);
     program_stop(&program);
 }
 
 static void test_a_connection_that_closes_makes_room(void **state)
 {
     (void)state;
-    struct program program = START(LIMIT, "--observer=off");
+    struct fillers fillers;
+    struct program program = START(LIMIT, "--observer=off", "--keep-alive-timeout=60000");
     assert_true(program_await(&program, "listening"));
     int first = peer_connect(program.port), second = peer_connect(program.port);
     (void)peer_ask(first, "/fast");
     (void)peer_ask(second, "/fast");
-    take_all_descriptors(&program);
-    int third = peer_connect(program.port);
-    peer_get(third, "/fast");
-    await_rests(first, 1);
+    int third = shut_out(&program, first, &fillers);
     close(second);
     assert_non_null(peer_answer(third));
     close(first);
     close(third);
+    leave_all(&fillers);
     program_stop(&program);
 }
 
 static void test_without_descriptors_it_can_be_ended(void **state)
 {
     (void)state;
-    struct program program = START(LIMIT, "--observer=off");
+    struct fillers fillers;
+    struct program program = START(LIMIT, "--observer=off", "--keep-alive-timeout=60000");
     assert_true(program_await(&program, "listening"));
     int inside = peer_connect(program.port);
-    (void)peer_ask(inside, "/fast");
-    take_all_descriptors(&program);
-    int outside = peer_connect(program.port);
-    await_rests(inside, 1);
+    int outside = shut_out(&program, inside, &fillers);
     program_stop(&program);
+    leave_all(&fillers);
     close(inside);
     close(outside);
 }

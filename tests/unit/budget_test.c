@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "server/log.h"
+
 enum { OPTIONS = 6, LEAST = 64, ALL = 1 << 20 };
 
 static struct options options_of(int count, ...)
@@ -121,7 +123,7 @@ static const char *said(const struct options *asked, unsigned limit)
     close(ends[1]);
     budget_fit(&fitting, limit);
     budget_tell(asked, &fitting, limit);
-    fflush(stderr);
+    log_flush();
     dup2(saved, STDERR_FILENO);
     close(saved);
     ssize_t got = read(ends[0], text, sizeof text - 1);
