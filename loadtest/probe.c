@@ -1,11 +1,12 @@
 /* probe.c – offloop-probe, an open-loop HTTP probe: options, one run, one summary.
  *
- * The other files of the probe: probe_load (the schedule and its connections), probe_pacer (waking
- * up at the right instant), probe_answer (reading answers), probe_stats (percentiles, table, JSON,
- * CSV).
+ * The other files of the probe: probe_target (the addresses of a name), probe_load (the schedule
+ * and its connections), probe_pacer (waking up at the right instant), probe_answer (reading
+ * answers), probe_stats (percentiles, table, JSON, CSV).
  *
  * Exit status: 0 when every request was answered, 1 when not or when the run could not begin, 2 for
- * wrong usage. An answer of any status is an answer; the summary counts those that are not 2xx. */
+ * wrong usage. An answer of any status is an answer; the summary counts those that are not 2xx. A
+ * run that was interrupted before anything was measured has not been answered. */
 #include "loadtest/probe_load.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -59,8 +61,11 @@ static void print_help(FILE *out)
         "  -h, --help            this text\n"
         "  -V, --version         the version\n"
         "\n"
+        "The addresses of a name are tried in turn until one connects, as curl does. If nobody\n"
+        "answers there is no latency: \"-\" in the table, null in the JSON.\n"
         "SIGINT ends the schedule and waits for the last answers; a second one does not wait.\n"
-        "Exit status: 0 all answered, 1 not all or no connection, 2 wrong usage.\n"
+        "Exit status: 0 all answered; 1 not all, or none, or no connection (also if SIGINT comes\n"
+        "first), or the results could not be written; 2 wrong usage.\n"
         "Example: offloop-probe --rate 1000 --duration 10 http://127.0.0.1:8080/fast\n",
         out);
 }
@@ -227,20 +232,6 @@ static int run_error(const char *what, const char *whom, const char *why)
     return EXIT_FAILURE;
 }
 
-/* The address, found before the loop starts: nothing is waiting for it yet. */
-static int resolve(const struct options *options, struct sockaddr_storage *address)
-{
-    uv_getaddrinfo_t found = {0};
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    int error =
-        uv_getaddrinfo(uv_default_loop(), &found, NULL, options->host, options->port, &hints);
-    if (error == 0) {
-        memcpy(address, found.addrinfo->ai_addr, found.addrinfo->ai_addrlen);
-        uv_freeaddrinfo(found.addrinfo);
-    }
-    return error;
-}
-
 static size_t print_request(const struct options *options, char *room, size_t room_bytes)
 {
     const char *open = strchr(options->host, ':') ? "[" : "", *close = *open ? "]" : "";
@@ -284,7 +275,18 @@ static int report(const struct options *options, FILE *csv, const struct sample 
         return run_error("cannot write", options->csv, strerror(errno));
     if (stdio_end(PROGRAM) != 0 || ferror(stderr))
         return EXIT_FAILURE;
-    return summary.answered == summary.count ? EXIT_SUCCESS : EXIT_FAILURE;
+    bool all = summary.count > 0 && summary.answered == summary.count;
+    return all ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The soft limit of descriptors is for programs that use select. */
+static void raise_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* A run waits for nobody who reads what is said about it. */
@@ -310,13 +312,18 @@ static int probe(const struct options *options, struct load_plan *plan, struct s
 {
     FILE *csv = open_csv(options);
     size_t count;
-    int error = resolve(options, &plan->address);
+    struct target targets[TARGETS_MAX];
+    char why[TARGETS_MAX * 96];
+    raise_limit();
+    plan->targets = targets;
+    int error = targets_resolve(targets, &plan->target_count, options->host, options->port);
     if (error == 0)
         error = load_run(plan, samples, &count);
     (void)writer_flush(standard_error(), 500); /* before what is said at the end */
-    if (error != 0)
-        return run_error("cannot connect to", options->url, uv_strerror(error));
-    return report(options, csv, samples, count);
+    if (error == 0)
+        return report(options, csv, samples, count);
+    targets_explain(targets, plan->target_count, options->host, why, sizeof why);
+    return run_error("cannot connect to", options->url, *why ? why : uv_strerror(error));
 }
 
 int main(int argc, char **argv)

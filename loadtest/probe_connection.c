@@ -23,10 +23,14 @@ static void reopen(struct connection *connection);
 static void on_close(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
+    int open_error = connection->open_error;
     connection->state = CONNECTION_CLOSED;
+    connection->open_error = 0;
     if (connection->retired)
         return;
-    if (connection->request != CONNECTION_NO_REQUEST)
+    if (open_error != 0)
+        connection->context->on_open_failed(connection, open_error);
+    else if (connection->request != CONNECTION_NO_REQUEST)
         reopen(connection);
     else
         connection->context->on_ready(connection);
@@ -102,7 +106,7 @@ static void on_connected(struct connection *connection, int error)
     if (error != 0 && carries) {
         settle(connection, SAMPLE_LOST, false);
     } else if (error != 0) {
-        connection->context->on_open_failed(connection, error);
+        connection_abandon(connection, error);
     } else if (carries) {
         send_request(connection);
     } else {
@@ -138,6 +142,12 @@ static void reopen(struct connection *connection)
 void connection_open(struct connection *connection)
 {
     reopen(connection);
+}
+
+void connection_abandon(struct connection *connection, int error)
+{
+    connection->open_error = error;
+    close_tcp(connection);
 }
 
 void connection_take(struct connection *connection, size_t request)

@@ -24,16 +24,17 @@ struct connection;
 /* What all connections share, and whom they tell. The callbacks are mandatory. */
 struct connection_context {
     uv_loop_t *loop;
-    const struct sockaddr *address;
-    const char *request; /* the bytes of one request */
+    const struct sockaddr *address; /* the owner may change it while none is open */
+    const char *request;            /* the bytes of one request */
     size_t request_bytes;
     char *read_buffer; /* what is read is used up at once, so one buffer serves all */
     size_t read_buffer_bytes;
     void *owner;
     void (*on_open)(struct connection *connection); /* after connection_open(); on_ready follows */
-    void (*on_open_failed)(struct connection *connection, int error); /* instead of on_open */
-    void (*on_ready)(struct connection *connection);                  /* may take a request */
-    void (*on_sent)(struct connection *connection, size_t request);   /* or at least tried */
+    /* Instead of on_open: it is closed again, and connection_open() may try once more. */
+    void (*on_open_failed)(struct connection *connection, int error);
+    void (*on_ready)(struct connection *connection);                /* may take a request */
+    void (*on_sent)(struct connection *connection, size_t request); /* or at least tried */
     /* Once for each request taken: an HTTP status or SAMPLE_LOST. on_ready follows, perhaps later.
      */
     void (*on_settled)(struct connection *connection, size_t request, int status);
@@ -45,6 +46,7 @@ struct connection {
     const struct connection_context *context;
     enum connection_state state;
     size_t request; /* the one it carries, or CONNECTION_NO_REQUEST */
+    int open_error; /* why it could not be opened; told when it is closed */
     bool retired;
     struct answer answer;
     bool queued; /* the owner's: waiting in a queue for its next request */
@@ -55,6 +57,10 @@ void connection_init(struct connection *connection, const struct connection_cont
 
 /* Connects ahead of the first request. */
 void connection_open(struct connection *connection);
+
+/* Gives up one that connection_open() has not opened yet: on_open_failed follows, with this error.
+ */
+void connection_abandon(struct connection *connection, int error);
 
 /* Sends the request, if need be on a new connection. `connection` carries none. */
 void connection_take(struct connection *connection, size_t request);

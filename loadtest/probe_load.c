@@ -25,7 +25,9 @@
 
 enum { READ_BUFFER_BYTES = 65536 };
 
-enum load_phase { LOAD_OPENING, LOAD_RUNNING, LOAD_DRAINING, LOAD_FINISHED };
+/* FINDING an address that connects, OPENING the other connections, RUNNING the schedule, DRAINING
+ * what is still unanswered. */
+enum load_phase { LOAD_FINDING, LOAD_OPENING, LOAD_RUNNING, LOAD_DRAINING, LOAD_FINISHED };
 
 struct load {
     const struct load_plan *plan;
@@ -35,6 +37,8 @@ struct load {
     size_t taken;   /* how many of those have a connection */
     size_t settled; /* how many are over */
     enum load_phase phase;
+    size_t target;       /* the address that is tried, and then the one that has connected */
+    uint64_t open_by_ms; /* on the loop's clock */
     int error;
     uint64_t epoch_ns; /* the measurement begins */
     uv_loop_t loop;
@@ -108,15 +112,23 @@ static void give_up(struct load *load)
     finish(load);
 }
 
+/* It does not even begin. */
+static void fail(struct load *load, int error)
+{
+    load->plan->targets[load->target].error = error;
+    load->error = error;
+    finish(load);
+}
+
 static void on_timeout(uv_timer_t *timer)
 {
     struct load *load = timer->data;
-    if (load->phase == LOAD_OPENING) {
-        load->error = UV_ETIMEDOUT;
-        finish(load);
-    } else {
+    if (load->phase == LOAD_FINDING)
+        connection_abandon(&load->connections[0], UV_ETIMEDOUT);
+    else if (load->phase == LOAD_OPENING)
+        fail(load, UV_ETIMEDOUT);
+    else
         give_up(load);
-    }
 }
 
 /* The last request is due: wait for what is not answered yet. */
@@ -134,7 +146,9 @@ static void on_signal(uv_signal_t *signal, int number)
     struct load *load = signal->data;
     (void)number;
     load->count = load->due;
-    if (load->phase == LOAD_RUNNING)
+    if (load->phase == LOAD_FINDING || load->phase == LOAD_OPENING)
+        fail(load, UV_ECANCELED);
+    else if (load->phase == LOAD_RUNNING)
         drain(load);
     else if (load->phase != LOAD_FINISHED)
         give_up(load);
@@ -202,23 +216,52 @@ static void begin(struct load *load)
     wake_for_next(load);
 }
 
-/* ---------------------------------------------------------------- what connections tell */
+/* ---------------------------------------------------------------- the connections at the start */
+
+/* An address that keeps silent must leave time for those behind it. */
+static void try_target(struct load *load)
+{
+    const struct load_plan *plan = load->plan;
+    uint64_t now_ms = uv_now(&load->loop), left = plan->target_count - load->target;
+    uint64_t left_ms = load->open_by_ms > now_ms ? load->open_by_ms - now_ms : 0;
+    load->context.address = (const struct sockaddr *)&plan->targets[load->target].address;
+    uv_timer_start(&load->timeout, on_timeout, left_ms / left, 0);
+    connection_open(&load->connections[0]);
+}
+
+/* The first has found the address: the others follow. */
+static void open_others(struct load *load)
+{
+    uint64_t now_ms = uv_now(&load->loop);
+    load->phase = LOAD_OPENING;
+    uv_timer_start(&load->timeout, on_timeout,
+                   load->open_by_ms > now_ms ? load->open_by_ms - now_ms : 0, 0);
+    for (size_t i = 1; i < load->plan->connections; i++)
+        connection_open(&load->connections[i]);
+}
 
 static void on_open(struct connection *connection)
 {
     struct load *load = connection->context->owner;
-    if (++load->opened == load->plan->connections)
+    load->opened++;
+    if (load->phase == LOAD_FINDING)
+        open_others(load);
+    if (load->opened == load->plan->connections)
         begin(load);
 }
 
 static void on_open_failed(struct connection *connection, int error)
 {
     struct load *load = connection->context->owner;
-    if (load->phase != LOAD_OPENING)
+    if (load->phase != LOAD_FINDING || load->target + 1 == load->plan->target_count) {
+        fail(load, error);
         return;
-    load->error = error;
-    finish(load);
+    }
+    load->plan->targets[load->target++].error = error;
+    try_target(load);
 }
+
+/* ---------------------------------------------------------------- what connections tell */
 
 static void on_ready(struct connection *connection)
 {
@@ -254,7 +297,7 @@ static void start_handles(struct load *load)
     uv_signal_init(&load->loop, &load->interrupt);
     uv_signal_init(&load->loop, &load->terminate);
     load->timeout.data = load->interrupt.data = load->terminate.data = load;
-    uv_timer_start(&load->timeout, on_timeout, load->plan->timeout_ms, 0);
+    load->open_by_ms = uv_now(&load->loop) + load->plan->timeout_ms;
     uv_signal_start(&load->interrupt, on_signal, SIGINT);
     uv_signal_start(&load->terminate, on_signal, SIGTERM);
 }
@@ -264,7 +307,6 @@ static void open_connections(struct load *load)
     const struct load_plan *plan = load->plan;
     load->context = (struct connection_context){
         .loop = &load->loop,
-        .address = (const struct sockaddr *)&plan->address,
         .request = plan->request,
         .request_bytes = plan->request_bytes,
         .read_buffer = load->read_buffer,
@@ -278,8 +320,7 @@ static void open_connections(struct load *load)
     };
     for (size_t i = 0; i < plan->connections; i++)
         connection_init(&load->connections[i], &load->context);
-    for (size_t i = 0; i < plan->connections && load->phase == LOAD_OPENING; i++)
-        connection_open(&load->connections[i]);
+    try_target(load);
 }
 
 static int run_loop(struct load *load)

@@ -27,9 +27,9 @@ struct summary {
     size_t lost;       /* connection refused or broken, or not an answer */
     size_t unanswered; /* still without an answer when the probe gave up */
     size_t non_2xx;
-    double rate; /* answers per second, until the last of them */
-    double p50, p90, p99, p999, max, mean;
-    double late_p99, late_max; /* of the probe itself, see `noticed_ns` */
+    double rate;                           /* answers per second, until the last of them */
+    double p50, p90, p99, p999, max, mean; /* NAN if there were no answers */
+    double late_p99, late_max; /* of the probe itself, see `noticed_ns`; NAN if nothing was due */
 };
 
 /* The smallest value that at least this fraction (0–1] of the sorted values does not exceed
@@ -38,6 +38,7 @@ int64_t stats_percentile(const int64_t *sorted, size_t count, double fraction);
 
 /* Sums up the samples that were due at 0 or later. An unanswered request counts as having waited
  * until the probe gave up, since leaving out the slowest would flatter; lost ones have no latency.
+ * If nothing was answered nothing has one: the probe's own patience is no figure of a server.
  * Returns 0 or UV_ENOMEM. */
 int stats_summarize(struct summary *summary, const struct sample *samples, size_t count);
 
@@ -45,6 +46,7 @@ int stats_summarize(struct summary *summary, const struct sample *samples, size_
  */
 void stats_print_csv(FILE *out, const struct sample *samples, size_t count);
 
+/* A figure that there is not is a - in the table, and null in JSON. */
 void stats_print_table(FILE *out, const struct summary *summary, const char *url);
 void stats_print_json(FILE *out, const struct summary *summary, const char *url);
 

@@ -10,9 +10,13 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <math.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,6 +65,64 @@ static void summary_counts_from_the_intended_instant(void **state)
     assert_int_equal(summary.non_2xx, 1);
     assert_true(summary.p50 == 50 && summary.max == 100 && summary.mean == 60);
     assert_true(summary.late_max == 2 && summary.rate == 2 / 0.05);
+}
+
+/* What `print` writes of a summary. */
+static char *printed(void (*print)(FILE *out, const struct summary *summary, const char *url),
+                     const struct summary *summary)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    assert_non_null(out);
+    print(out, summary, "http://stub/");
+    fclose(out);
+    return text;
+}
+
+static void assert_says_nothing_of_latency(const struct summary *summary)
+{
+    char *table = printed(stats_print_table, summary), *json = printed(stats_print_json, summary);
+    assert_true(isnan(summary->p50) && isnan(summary->max) && isnan(summary->mean));
+    assert_non_null(strstr(table, "no answers"));
+    assert_non_null(strstr(table, "p50 -   p90 -   p99 -   p99.9 -\n"));
+    assert_non_null(strstr(table, "max -   mean -\n"));
+    assert_non_null(strstr(json, "\"answered\":0,"));
+    assert_non_null(strstr(json, "\"p50_ms\":null,\"p90_ms\":null,\"p99_ms\":null,"));
+    assert_non_null(strstr(json, "\"max_ms\":null,\"mean_ms\":null,"));
+    free(table);
+    free(json);
+}
+
+/* All lost, all unanswered, or interrupted in the warm-up. */
+static void without_answers_there_is_no_latency(void **state)
+{
+    const struct sample lost = {.noticed_ns = 5, .done_ns = 9, .status = SAMPLE_LOST};
+    const struct sample unanswered = {.noticed_ns = 5, .done_ns = 9, .status = SAMPLE_UNANSWERED};
+    const struct sample warm_up = {.intended_ns = -1, .done_ns = 9, .status = 200};
+    struct summary summary;
+    (void)state;
+    assert_int_equal(stats_summarize(&summary, &lost, 1), 0);
+    assert_says_nothing_of_latency(&summary);
+    assert_true(summary.late_max == 5e-6);
+    assert_int_equal(stats_summarize(&summary, &unanswered, 1), 0);
+    assert_says_nothing_of_latency(&summary);
+    assert_int_equal(stats_summarize(&summary, &warm_up, 1), 0);
+    assert_says_nothing_of_latency(&summary);
+    assert_true(isnan(summary.late_max));
+}
+
+static void figures_are_printed_to_the_microsecond(void **state)
+{
+    const struct sample sample = {.sent_ns = 1000, .done_ns = 1234567, .status = 200};
+    struct summary summary;
+    (void)state;
+    assert_int_equal(stats_summarize(&summary, &sample, 1), 0);
+    char *table = printed(stats_print_table, &summary), *json = printed(stats_print_json, &summary);
+    assert_non_null(strstr(table, "p50 1.23 ms   p90 1.23 ms   p99 1.23 ms   p99.9 1.23 ms\n"));
+    assert_non_null(strstr(json, "\"p50_ms\":1.235,\"p90_ms\":1.235,\"p99_ms\":1.235,"));
+    free(table);
+    free(json);
 }
 
 /* ---------------------------------------------------------------- reading answers */
@@ -227,21 +289,31 @@ static void stub_stop(struct stub *stub)
 
 enum { REQUESTS = 200, RATE = 1000 };
 
+static struct target target_at(const struct sockaddr_in *address)
+{
+    struct target target = {.error = 0};
+    memcpy(&target.address, address, sizeof *address);
+    return target;
+}
+
 /* Sends REQUESTS to the stub and sums up; a sample each comes out as well. */
 static void run_against(struct stub *stub, uint64_t timeout_ms, struct sample *samples,
                         struct summary *summary)
 {
     stub_start(stub);
-    struct load_plan plan = {.request = REQUEST,
+    struct target target = target_at(&stub->address);
+    struct load_plan plan = {.targets = &target,
+                             .target_count = 1,
+                             .request = REQUEST,
                              .request_bytes = sizeof REQUEST - 1,
                              .rate = RATE,
                              .count = REQUESTS,
                              .connections = 4,
                              .timeout_ms = timeout_ms};
     size_t count;
-    memcpy(&plan.address, &stub->address, sizeof stub->address);
     assert_int_equal(load_run(&plan, samples, &count), 0);
     assert_int_equal(count, REQUESTS);
+    assert_int_equal(target.error, 0);
     assert_int_equal(stats_summarize(summary, samples, count), 0);
     stub_stop(stub);
 }
@@ -302,23 +374,162 @@ static void silence_is_reported_as_such(void **state)
                 (double)(samples[REQUESTS - 1].intended_ns - samples[100].intended_ns) / 1e6);
 }
 
+/* One request over two connections. */
+static struct load_plan plan_for(struct target *targets, size_t count)
+{
+    return (struct load_plan){.targets = targets,
+                              .target_count = count,
+                              .request = REQUEST,
+                              .request_bytes = sizeof REQUEST - 1,
+                              .rate = 1,
+                              .count = 1,
+                              .connections = 2,
+                              .timeout_ms = 30000};
+}
+
+/* Where nobody listens: on a port that somebody had until a moment ago. */
+static struct target deserted(void)
+{
+    struct stub stub = {0};
+    stub_start(&stub);
+    stub_stop(&stub);
+    return target_at(&stub.address);
+}
+
 static void nobody_there_is_an_error(void **state)
+{
+    struct target targets[] = {deserted(), deserted()};
+    struct load_plan plan = plan_for(targets, 2);
+    struct sample sample;
+    size_t count;
+    char why[200];
+    (void)state;
+    assert_int_equal(load_run(&plan, &sample, &count), UV_ECONNREFUSED);
+    assert_int_equal(count, 0);
+    targets_explain(targets, 2, "localhost", why, sizeof why);
+    assert_string_equal(why, "127.0.0.1: connection refused, 127.0.0.1: connection refused");
+    targets_explain(targets, 1, "localhost", why, sizeof why);
+    assert_string_equal(why, "127.0.0.1: connection refused");
+    targets_explain(targets, 1, "127.0.0.1", why, sizeof why);
+    assert_string_equal(why, "connection refused");
+    targets_explain(targets, 2, "localhost", why, 8);
+    assert_string_equal(why, "127.0.0");
+}
+
+/* The first refuses; at the second all connections are opened. */
+static void the_next_address_is_tried(void **state)
 {
     struct stub stub = {0};
     struct sample sample;
     size_t count;
     (void)state;
+    struct target nobody = deserted();
     stub_start(&stub);
-    stub_stop(&stub); /* its port is free now */
-    struct load_plan plan = {.request = REQUEST,
-                             .request_bytes = sizeof REQUEST - 1,
-                             .rate = 1,
-                             .count = 1,
-                             .connections = 1,
-                             .timeout_ms = 30000};
-    memcpy(&plan.address, &stub.address, sizeof stub.address);
-    assert_int_equal(load_run(&plan, &sample, &count), UV_ECONNREFUSED);
+    struct target targets[] = {nobody, target_at(&stub.address), nobody};
+    struct load_plan plan = plan_for(targets, 3);
+    assert_int_equal(load_run(&plan, &sample, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(sample.status, 200);
+    assert_int_equal(targets[0].error, UV_ECONNREFUSED);
+    assert_int_equal(targets[1].error, 0);
+    assert_int_equal(targets[2].error, 0);
+    stub_stop(&stub);
+}
+
+/* A listener whose queue is full takes no connection and refuses none. */
+struct silent {
+    int listener, waiting[4];
+    struct sockaddr_in address;
+};
+
+static void silent_start(struct silent *silent)
+{
+    socklen_t length = sizeof silent->address;
+    silent->listener = socket(AF_INET, SOCK_STREAM, 0);
+    silent->address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(bind(silent->listener, (struct sockaddr *)&silent->address, length), 0);
+    assert_int_equal(listen(silent->listener, 0), 0);
+    getsockname(silent->listener, (struct sockaddr *)&silent->address, &length);
+    for (size_t i = 0; i < sizeof silent->waiting / sizeof *silent->waiting; i++) {
+        silent->waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(silent->waiting[i], (struct sockaddr *)&silent->address, length);
+    }
+}
+
+static void silent_stop(struct silent *silent)
+{
+    close(silent->listener);
+    for (size_t i = 0; i < sizeof silent->waiting / sizeof *silent->waiting; i++)
+        close(silent->waiting[i]);
+}
+
+/* It has its share of the time and no more. */
+static void an_address_that_keeps_silent_is_given_up(void **state)
+{
+    struct stub stub = {0};
+    struct silent silent;
+    struct sample sample;
+    size_t count;
+    (void)state;
+    silent_start(&silent);
+    stub_start(&stub);
+    struct target targets[] = {target_at(&silent.address), target_at(&stub.address)};
+    struct load_plan plan = plan_for(targets, 2);
+    plan.timeout_ms = 3000;
+    assert_int_equal(load_run(&plan, &sample, &count), 0);
+    assert_int_equal(targets[0].error, UV_ETIMEDOUT);
+    assert_int_equal(sample.status, 200);
+    plan.target_count = 1;
+    plan.timeout_ms = 100;
+    assert_int_equal(load_run(&plan, &sample, &count), UV_ETIMEDOUT);
+    stub_stop(&stub);
+    silent_stop(&silent);
+}
+
+/* Interrupts this process until it is told to stop. */
+static void interrupt_until(void *argument)
+{
+    const atomic_bool *enough = argument;
+    while (!atomic_load(enough)) {
+        kill(getpid(), SIGINT);
+        poll(NULL, 0, 10);
+    }
+}
+
+static void on_interrupt(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+}
+
+/* The other loop keeps those that come too early or too late from ending this program. */
+static void an_interrupt_before_there_is_a_connection(void **state)
+{
+    struct silent silent;
+    struct sample sample;
+    size_t count;
+    char why[100];
+    uv_signal_t signal;
+    uv_thread_t thread;
+    atomic_bool enough = false;
+    (void)state;
+    silent_start(&silent);
+    struct target target = target_at(&silent.address);
+    struct load_plan plan = plan_for(&target, 1);
+    uv_signal_init(uv_default_loop(), &signal);
+    uv_signal_start(&signal, on_interrupt, SIGINT);
+    assert_int_equal(uv_thread_create(&thread, interrupt_until, &enough), 0);
+    int error = load_run(&plan, &sample, &count);
+    atomic_store(&enough, true);
+    uv_thread_join(&thread);
+    uv_close((uv_handle_t *)&signal, NULL);
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+    silent_stop(&silent);
+    assert_int_equal(error, UV_ECANCELED);
     assert_int_equal(count, 0);
+    targets_explain(&target, 1, "127.0.0.1", why, sizeof why);
+    assert_string_equal(why, "interrupted before all connections were open");
 }
 
 int main(void)
@@ -326,6 +537,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(percentiles_are_nearest_ranks),
         cmocka_unit_test(summary_counts_from_the_intended_instant),
+        cmocka_unit_test(without_answers_there_is_no_latency),
+        cmocka_unit_test(figures_are_printed_to_the_microsecond),
         cmocka_unit_test(answers_may_be_cut_anywhere),
         cmocka_unit_test(answers_end_in_their_ways),
         cmocka_unit_test(what_is_no_answer_is_refused),
@@ -334,6 +547,9 @@ int main(void)
         cmocka_unit_test(connection_close_costs_nothing),
         cmocka_unit_test(silence_is_reported_as_such),
         cmocka_unit_test(nobody_there_is_an_error),
+        cmocka_unit_test(the_next_address_is_tried),
+        cmocka_unit_test(an_address_that_keeps_silent_is_given_up),
+        cmocka_unit_test(an_interrupt_before_there_is_a_connection),
     };
     return cmocka_run_group_tests_name("probe", tests, NULL, NULL);
 }
