@@ -5,13 +5,26 @@
 # the other on a busy machine take different things to be that. An experiment wants the same work in every
 # mode: it asks for an exact size, found here before it begins, by the shortest of a few runs.
 
-# fetch PATH – the answer's last line, which is its JSON.
+# fetch PATH – the last line of a good answer, which is its JSON, is in $answer. Any other is the end of the experiment.
 fetch() {
-    local authority=${url#http://}
-    exec 4<>"/dev/tcp/${authority%:*}/${authority##*:}"
+    local authority=${url#http://} lines
+    { exec 4<>"/dev/tcp/${authority%:*}/${authority##*:}"; } 2>"$work/why" ||
+        blame "cannot connect to $url: $(sed -n '$s/.*: //p' "$work/why")"
     printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$authority" >&4
-    tail -n 1 <&4
+    mapfile -t lines < <(timeout "$((30 + HEAVY_MS / 100))" cat <&4)
     exec 4>&-
+    answer=${lines[-1]:-}
+    [[ ${lines[0]:-} == *' 2'* ]] || blame "$url$1 $(what_it_says "${lines[0]:-}" "$answer")"
+}
+
+# what_it_says STATUS-LINE LAST-LINE
+what_it_says() {
+    local status=${1#* }
+    if [ -z "$1" ]; then
+        echo "does not answer"
+    else
+        echo "answers ${status%$'\r'}: $(string_in "$2" detail)"
+    fi
 }
 
 # number_in JSON NAME – empty if there is none.
@@ -19,11 +32,14 @@ number_in() {
     sed -n "s/.*\"$2\":\([0-9.]*\).*/\1/p" <<<"$1"
 }
 
-# shortest_run PATH – the least run_ms of five.
+# shortest_run PATH – the least run_ms of five, in $run.
 shortest_run() {
+    local runs=
     for _ in 1 2 3 4 5; do
-        number_in "$(fetch "$1")" run_ms
-    done | sort -n | head -n 1
+        fetch "$1"
+        runs+=$(number_in "$answer" run_ms)$'\n'
+    done
+    run=$(sort -n <<<"${runs%$'\n'}" | head -n 1)
 }
 
 # Sets HEAVY_PATH. Twice, because the time a kernel takes is not quite proportional to its size.
@@ -31,10 +47,11 @@ choose_work() {
     local log=$OUT/work-server.log n run
     progress "looking for $HEAVY_MS ms of work"
     start_server "$log" --offload=none
-    n=$(number_in "$(fetch "/heavy?ms=$HEAVY_MS")" n)
+    fetch "/heavy?ms=$HEAVY_MS"
+    n=$(number_in "$answer" n)
     [ -n "$n" ] || fail "/heavy?ms=$HEAVY_MS did not say how much it did (see $log)"
     for _ in 1 2; do
-        run=$(shortest_run "/heavy?n=$n")
+        shortest_run "/heavy?n=$n"
         [ -n "$run" ] || fail "/heavy?n=$n did not say how long it ran (see $log)"
         n=$(awk "BEGIN { printf \"%d\", $n * $HEAVY_MS / $run }")
     done

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@
 
 #include "tests/support/harness.h"
 
-enum { ARGUMENTS_MAX = 24, FIRST_PASSED_FD = 3 };
+enum { ARGUMENTS_MAX = 24, FIRST_PASSED_FD = 3, END_MS = 60000 };
 
 /* ------------------------------------------------------------------ the program */
 
@@ -208,9 +209,24 @@ unsigned program_await_silence(struct program *program)
     return lines;
 }
 
+/* Until it has ended, or has had time enough even under a sanitizer: then it is killed, and the
+ * status says so. */
+static void await_end(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    if (fd >= 0 && poll(&end, 1, END_MS) == 0) {
+        fprintf(stderr, "offloop (pid %d) has not ended within %d s: killed\n", (int)pid,
+                END_MS / 1000);
+        signal_one(pid, SIGKILL);
+    }
+    close(fd);
+}
+
 int program_end(struct program *program)
 {
     int status = 0;
+    await_end(program->pid);
     assert_int_equal(waitpid(program->pid, &status, 0), program->pid);
     fclose(program->log);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

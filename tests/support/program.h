@@ -41,7 +41,8 @@ bool program_await(struct program *program, const char *event);
  * The last one is in program->line. */
 unsigned program_await_silence(struct program *program);
 
-/* Waits for its end and closes the log. Returns its exit status, or 128 + the signal's number. */
+/* Waits for its end, for a minute and then kills it, and closes the log. Returns its exit status,
+ * or 128 + the signal's number. */
 int program_end(struct program *program);
 
 /* A cluster of three members with one worker each, which listens; `sched` is its --cluster-sched

@@ -79,8 +79,7 @@ count_syscalls() {
             sleep 0.05
         done
         counted=$(by_load "-c 64" "${port_of[$name]}" 1)
-        kill -INT "$tracer"
-        await "$tracer" || true
+        end INT "$tracer" || true
         awk -v name="$name" -v requests="${counted%% *}" '
             $2 ~ /^[0-9]+$/ && $1 !~ /^(total|accept4?|epoll_ctl|close|shutdown|getsockname|setsockopt|fcntl|ioctl)$/ &&
             $2 / requests >= 0.005 { text = text sprintf("%s%s %.2f", text == "" ? "" : ", ", $1, $2 / requests) }
@@ -98,8 +97,7 @@ count_instructions() {
     for name in "${available[@]}"; do
         spawn /dev/null "$work/perf.txt" perf stat -x, -e instructions -p "${pid_of[$name]}"
         counted=$(by_load "-c 64" "${port_of[$name]}" 1)
-        kill -INT "$spawned"
-        await "$spawned" || true
+        end INT "$spawned" || true
         awk -F, -v name="$name" -v requests="${counted%% *}" '/instructions/ && $1 > 0 {
             printf "%s\t%d\n", name, $1 / requests }' "$work/perf.txt" >>"$OUT/instructions.tsv"
     done

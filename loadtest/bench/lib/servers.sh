@@ -96,13 +96,9 @@ launch_all() {
 }
 
 end_one() {
-    kill -TERM "$1" 2>/dev/null || true
-    await "$1" || true
+    end TERM "$1" || true
 }
 
 end_servers() {
-    local name
-    for name in "${!pid_of[@]}"; do
-        end_one "${pid_of[$name]}"
-    done
+    end TERM "${pid_of[@]}" || true
 }
