@@ -28,10 +28,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { INPUT_BYTES = 256 * 1024, EVENTS = 1024, DEPTH_MAX = 256, BURST = 64, DESCRIPTORS = 65536 };
+enum {
+    INPUT_BYTES = 256 * 1024,
+    EVENTS = 1024,
+    DEPTH_MAX = 256,
+    BURST = 64,
+    DESCRIPTORS = 65536,
+    PATIENCE_S = 10
+};
 
 struct load {
     struct sockaddr_in server;
@@ -109,10 +117,13 @@ static void send_requests(struct load *load, int fd)
     load->waiting[fd] = load->answer_bytes * load->depth;
 }
 
-/* Blocking for the moment of connecting: on loopback it does not wait. */
+/* Blocking for the moment of connecting: on loopback it does not wait, unless nobody accepts. */
 static int open_connection(struct load *load)
 {
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (fd < 0 || connect(fd, (struct sockaddr *)&load->server, sizeof load->server) != 0)
         fail(strerror(errno));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -240,6 +251,8 @@ static void run(struct load *load)
     while (ns_of(CLOCK_MONOTONIC) < until)
         turn(load, 0);
     cpu = server_ns(load) - cpu;
+    if (load->answered == answered && load->seconds > 0)
+        fail("nothing was answered");
     printf("%" PRIu64 " %.6f %" PRIu64 "\n", load->answered - answered,
            (double)(ns_of(CLOCK_MONOTONIC) - from) / 1e9, cpu);
 }

@@ -8,12 +8,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,13 +63,26 @@ static pid_t spawn(char **command)
 static bool ask(const struct sockaddr_in *server)
 {
     static const char request[] = "GET /fast HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
     char answer[4096];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     bool good = connect(fd, (const struct sockaddr *)server, sizeof *server) == 0 &&
                 write(fd, request, sizeof request - 1) == sizeof request - 1 &&
                 read(fd, answer, sizeof answer) > 12 && memcmp(answer, "HTTP/1.1 200", 12) == 0;
     close(fd);
     return good;
+}
+
+/* With SIGTERM, and if it does not hear with SIGKILL. */
+static void end(pid_t pid)
+{
+    struct pollfd over = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    kill(pid, SIGTERM);
+    if (over.fd >= 0 && poll(&over, 1, PATIENCE_MS) == 0)
+        kill(pid, SIGKILL);
+    close(over.fd);
+    waitpid(pid, NULL, 0);
 }
 
 static void print_start(const char *port, char **command)
@@ -86,8 +102,7 @@ static void print_start(const char *port, char **command)
         if (!good)
             nanosleep(&pause, NULL);
     }
-    kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
+    end(pid);
     if (!good)
         fail("it did not answer");
     printf("%lld\n", (now - from) / 1000);

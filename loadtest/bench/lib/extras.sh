@@ -11,7 +11,7 @@ rss_kib() {
     awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
 }
 
-# hold ARGUMENT... – keeps connections open until release is called.
+# hold ARGUMENT... – keeps connections open until release is called; status 1 if it cannot.
 hold() {
     local word=
     mkfifo "$work/held"
@@ -21,7 +21,10 @@ hold() {
     rm "$work/held"
     read -r -t 60 word <&3 || true
     exec 3<&-
-    [ "$word" = idle ] || fail "connections could not be held: $(cat "$work/hold.log")"
+    [ "$word" != idle ] || return 0
+    miss "connections could not be held ($*): $(tail -n 1 "$work/hold.log")"
+    release
+    return 1
 }
 
 release() {
@@ -38,26 +41,30 @@ measure_memory() {
     for name in "${available[@]}"; do
         progress "memory of $IDLE_CONNECTIONS idle connections: $name"
         port=$((port + 1))
-        launch "$name" "$port"
+        launch "$name" "$port" || continue
         pid=$spawned
-        by_load "-c 64" "$port" "$WARMUP" >/dev/null
+        by_load "-c 64" "$port" "$WARMUP" >/dev/null 2>"$work/why" || miss "memory, the warm-up of $name$(why)"
         before=$(rss_kib "$pid")
-        hold -c "$IDLE_CONNECTIONS" -m idle "$port"
-        printf '%s\t%s\n' "$name" "$((($(rss_kib "$pid") - before) * 1024 / IDLE_CONNECTIONS))" >>"$OUT/memory.tsv"
-        release
+        if hold -c "$IDLE_CONNECTIONS" -m idle "$port"; then
+            printf '%s\t%s\n' "$name" "$((($(rss_kib "$pid") - before) * 1024 / IDLE_CONNECTIONS))" >>"$OUT/memory.tsv"
+            release
+        fi
         end_one "$pid"
     done
 }
 
 measure_starts() {
-    local name round port=$((PORT_BASE + 40))
+    local name round took port=$((PORT_BASE + 40))
     for ((round = 1; round <= STARTS; round++)); do
         progress "start to first answer ($round of $STARTS)"
         for name in "${available[@]}"; do
             port=$((port + 1))
             server_command "$name" "$port"
-            printf '%s\t%s\n' "$name" "$(taskset -c "$SERVER_CORE,$LOAD_CORE" "$BUILD/bench-meter" start "$port" \
-                "${command[@]}")" >>"$OUT/starts.tsv"
+            if took=$(taskset -c "$SERVER_CORE,$LOAD_CORE" "$BUILD/bench-meter" start "$port" "${command[@]}" 2>"$work/why"); then
+                printf '%s\t%s\n' "$name" "$took" >>"$OUT/starts.tsv"
+            else
+                miss "a start of $name$(why)"
+            fi
         done
     done
 }
@@ -78,8 +85,9 @@ count_syscalls() {
             kill -0 "$tracer" 2>/dev/null || { say "without system calls: strace may not trace here"; return; }
             sleep 0.05
         done
-        counted=$(by_load "-c 64" "${port_of[$name]}" 1)
+        counted=$(by_load "-c 64" "${port_of[$name]}" 1 2>"$work/why") || miss "system calls of $name$(why)"
         end INT "$tracer" || true
+        [ -n "$counted" ] || continue
         awk -v name="$name" -v requests="${counted%% *}" '
             $2 ~ /^[0-9]+$/ && $1 !~ /^(total|accept4?|epoll_ctl|close|shutdown|getsockname|setsockopt|fcntl|ioctl)$/ &&
             $2 / requests >= 0.005 { text = text sprintf("%s%s %.2f", text == "" ? "" : ", ", $1, $2 / requests) }
@@ -96,8 +104,9 @@ count_instructions() {
     fi
     for name in "${available[@]}"; do
         spawn /dev/null "$work/perf.txt" perf stat -x, -e instructions -p "${pid_of[$name]}"
-        counted=$(by_load "-c 64" "${port_of[$name]}" 1)
+        counted=$(by_load "-c 64" "${port_of[$name]}" 1 2>"$work/why") || miss "instructions of $name$(why)"
         end INT "$spawned" || true
+        [ -n "$counted" ] || continue
         awk -F, -v name="$name" -v requests="${counted%% *}" '/instructions/ && $1 > 0 {
             printf "%s\t%d\n", name, $1 / requests }' "$work/perf.txt" >>"$OUT/instructions.tsv"
     done
@@ -118,7 +127,7 @@ measure_growth() {
         done
         for count in 1 10 100 1000; do
             progress "growth, round $round of $GROWTH_ROUNDS: $count heavy jobs"
-            hold -c "$count" -m pending -u '/heavy?kernel=sleep&ms=600000&offload=worker' "${port_of[offloop]}"
+            hold -c "$count" -m pending -u '/heavy?kernel=sleep&ms=600000&offload=worker' "${port_of[offloop]}" || continue
             sample "jobs-$count" offloop "$round" load "-c 64" "$GROWTH_SECONDS"
             release
         done
@@ -129,7 +138,12 @@ measure_growth() {
 
 # timed NAME COMMAND... – one run of it, on the server's core.
 timed() {
-    printf '%s\t%s\n' "$1" "$(taskset -c "$SERVER_CORE" "$BUILD/bench-meter" wall "${@:2}")" >>"$OUT/kernels.tsv"
+    local took
+    if took=$(taskset -c "$SERVER_CORE" "$BUILD/bench-meter" wall "${@:2}" 2>"$work/why"); then
+        printf '%s\t%s\n' "$1" "$took" >>"$OUT/kernels.tsv"
+    else
+        miss "a run of $1$(why)"
+    fi
 }
 
 measure_kernels() {
@@ -157,5 +171,5 @@ measure_handover() {
     read -ra counts <<<"$HANDOVER"
     progress "hand-over of jobs to idle lanes, ${counts[0]} rounds of ${counts[1]}"
     taskset -c "$SERVER_CORE,$LOAD_CORE" "$BUILD/bench-handover" "${counts[@]}" 19 >"$OUT/handover.tsv" ||
-        fail "jobs could not be handed over"
+        miss "hand-over: jobs could not be handed over"
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # settings, pid_of, port_of: set elsewhere
 # measure.sh – one sample: a generator on its core, the server on the other, and what it cost the server.
 #
-# A sample is a line of samples.tsv: workload, server, round, requests, seconds, CPU nanoseconds.
+# A sample is a line of samples.tsv: workload, server, round, requests, seconds, CPU nanoseconds. One without a good
+# answer is missing.
 
 cpu_ns() {
     "$BUILD/bench-meter" cpu "$1"
@@ -11,7 +12,7 @@ cpu_ns() {
 by_load() {
     local arguments
     read -ra arguments <<<"$1"
-    taskset -c "$LOAD_CORE" "$BUILD/bench-load" "${arguments[@]}" -s "$3" ${4:+-p "$4"} "$2"
+    timeout 60 taskset -c "$LOAD_CORE" "$BUILD/bench-load" "${arguments[@]}" -s "$3" ${4:+-p "$4"} "$2"
 }
 
 # wrk_fields WORD – the field lines that a workload's last word stands for, one a line.
@@ -33,7 +34,7 @@ run_wrk() {
             arguments+=(-H "$field")
         done <<<"$fields"
     fi
-    (cd "$here" && exec timeout --signal=INT "$3" taskset -c "$LOAD_CORE" \
+    (cd "$here" && exec timeout --signal=INT --kill-after=30 "$3" taskset -c "$LOAD_CORE" \
         wrk -t 1 -d 60 --timeout 30s "${arguments[@]}" "http://127.0.0.1:$2/fast") >"$work/wrk.txt" || true
 }
 
@@ -49,10 +50,18 @@ by_wrk() {
         END { exit bad || !good }' "$work/wrk.txt"
 }
 
+# why – behind a sentence: what the generator has said.
+why() {
+    [ ! -s "$work/why" ] || echo " ($(tail -n 1 "$work/why"))"
+}
+
 # sample LABEL SERVER ROUND GENERATOR ARGUMENTS SECONDS – the server is a key of pid_of.
 sample() {
     local label=$1 server=$2 round=$3 counted
-    counted=$("by_$4" "$5" "${port_of[$server]}" "$6" "${pid_of[$server]}") || fail "$label: no good answers from $server"
+    if ! counted=$("by_$4" "$5" "${port_of[$server]}" "$6" "${pid_of[$server]}" 2>"$work/why"); then
+        miss "$label, round $round: no good answers from $server$(why)"
+        return
+    fi
     printf '%s\t%s\t%s\t%s\n' "$label" "${server%-closing}" "$round" "${counted// /$'\t'}" >>"$OUT/samples.tsv"
 }
 
@@ -69,7 +78,7 @@ warm_up() {
     local name
     for name in "${available[@]}"; do
         progress "warming up $name"
-        by_load "-c 16" "${port_of[$name]}" "$WARMUP" >/dev/null
+        by_load "-c 16" "${port_of[$name]}" "$WARMUP" >/dev/null 2>"$work/why" || miss "the warm-up of $name$(why)"
     done
 }
 

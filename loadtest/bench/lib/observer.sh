@@ -63,35 +63,41 @@ measure_overhead() {
 # ------------------------------------------------------------------ scrapes while the loop is frozen
 
 health() { # port: 503 while the loop is blocked
-    curl -s -o /dev/null -w '%{http_code}' "$(observer_url "$1")/healthz"
+    curl -s -m 10 -o /dev/null -w '%{http_code}' "$(observer_url "$1")/healthz" || true
 }
 
 await_freeze() {
     local tries=0
     until [ "$(health "$1")" = 503 ]; do
         tries=$((tries + 1))
-        [ "$tries" -lt 100 ] || fail "the loop does not freeze"
+        [ "$tries" -lt 100 ] || return 1
         sleep 0.1
     done
 }
 
 # Milliseconds, sorted.
 scrape() { # port, page
-    curl -s -o /dev/null -w '%{time_total}\n' "$(observer_url "$1")/$2?_=[1-$SCRAPES]" | sort -n | awk '{ print $1 * 1000 }'
+    curl -s -m 60 -o /dev/null -w '%{http_code} %{time_total}\n' "$(observer_url "$1")/$2?_=[1-$SCRAPES]" |
+        awk '$1 == 200 || $1 == 503 { print $2 * 1000 }' | sort -n
 }
 
 measure_scrapes() {
     local port=$((PORT_BASE + 30)) pid page times
     progress "scrapes while the loop is frozen"
-    launch_anywhere offloop "$port"
+    launch_anywhere offloop "$port" || return 0
     pid=$spawned
-    "$BUILD/offloop-probe" -r 300 -d 1 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=2&offload=threadpool" >/dev/null
-    hold -c 1 -m pending -u "/heavy?ms=$FREEZE_MS&offload=none" "$port"
-    await_freeze "$port"
+    "$BUILD/offloop-probe" -r 300 -d 1 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=2&offload=threadpool" >/dev/null 2>"$work/why" ||
+        miss "jobs before the scrapes$(why)"
+    if ! hold -c 1 -m pending -u "/heavy?ms=$FREEZE_MS&offload=none" "$port"; then
+        end_one "$pid"
+        return
+    fi
+    await_freeze "$port" || miss "scrapes while the loop is frozen: it does not freeze"
     for page in $PAGES; do
         times=$(scrape "$port" "$page")
-        note "scrape-$page-median" "$(median <<<"$times")"
-        note "scrape-$page-worst" "$(tail -n 1 <<<"$times")"
+        [ "$(wc -l <<<"$times")" -eq "$SCRAPES" ] || miss "some answers of the observer's /$page"
+        [ -z "$times" ] || note "scrape-$page-median" "$(median <<<"$times")"
+        [ -z "$times" ] || note "scrape-$page-worst" "$(tail -n 1 <<<"$times")"
     done
     if [ "$(health "$port")" != 503 ]; then
         say "without scrapes of a frozen loop: it was free again before they were over"
@@ -147,18 +153,25 @@ probe() { # name, rate, connections, URL
         --csv "$work/$1.csv" --json "$4"
 }
 
+# lost_some WHAT PROBE – it has not got all its answers; those that it has are compared all the same.
+lost_some() {
+    miss "$1: the probe lost requests ($2): $(tail -n 1 "$work/$2.log")"
+}
+
 # /fast while the loop is held for 0.4 s of each second. The server is new, so that the last ten seconds are those of
 # the probe.
 measure_stalls() { # round
     local port=$((PORT_BASE + 31)) pid heavy
-    launch_anywhere offloop "$port"
+    launch_anywhere offloop "$port" || return 0
     pid=$spawned
     listen "$port"
     probe heavy 1 4 "http://127.0.0.1:$port/heavy?kernel=sleep&ms=400&offload=none"
     heavy=$spawned
     probe fast 500 300 "http://127.0.0.1:$port/fast"
-    { await "$spawned" && await "$heavy"; } || fail "the probe lost requests: $(cat "$work/fast.log" "$work/heavy.log")"
-    curl -s "$(observer_url "$port")/metrics" >"$work/metrics"
+    fast=$spawned
+    await "$fast" || lost_some "the record of stalls, round $1" fast
+    await "$heavy" || lost_some "the record of stalls, round $1" heavy
+    curl -s -m 10 "$(observer_url "$port")/metrics" >"$work/metrics" || miss "the observer's /metrics, round $1"
     sleep 0.3 # the batch with the last stall
     end_one "$listener"
     end_one "$pid"
@@ -174,7 +187,7 @@ measure_stalls() { # round
 # A mode's lanes are started by its first job, on the loop: another kernel's, whose trip is not counted.
 measure_trips() { # round
     local port=$((PORT_BASE + 32)) pid mode ms rate probes=() one
-    launch_anywhere offloop "$port"
+    launch_anywhere offloop "$port" || return 0
     pid=$spawned
     for mode in threadpool worker process; do
         curl -s -o /dev/null "http://127.0.0.1:$port/heavy?kernel=primes&n=10&offload=$mode"
@@ -186,7 +199,7 @@ measure_trips() { # round
         probes+=("$spawned")
     done < <(awk NF <<<"$OFFLOADED")
     for one in "${probes[@]}"; do
-        await "$one" || fail "the probe lost requests"
+        await "$one" || miss "the record of jobs, round $1: a probe lost requests"
     done
     sleep 0.3
     end_one "$listener"
@@ -217,9 +230,9 @@ measure_idleness() {
     for name in offloop unobserved; do
         progress "idle for $IDLE_SECONDS s: $name"
         port=$((port + 1))
-        launch_anywhere "$name" "$port"
+        launch_anywhere "$name" "$port" || continue
         pid=$spawned
-        by_load "-c 64" "$port" "$WARMUP" >/dev/null
+        by_load "-c 64" "$port" "$WARMUP" >/dev/null 2>"$work/why" || miss "idleness, the warm-up of $name$(why)"
         sleep 1
         cpu=$(cpu_ns "$pid") woken=$(wakeups "$pid")
         sleep "$IDLE_SECONDS"
@@ -250,7 +263,7 @@ measure_observer() {
 on_over_off() {
     awk -F'\t' -v label="$1" -v kind="$2" '
         $1 == label { value[$2, $3] = $4 / (kind == "rate" ? $5 : $6); rounds[$3] }
-        END { for (i in rounds) if (value["unobserved", i]) print value["offloop", i] / value["unobserved", i] }' \
+        END { for (i in rounds) if (value["offloop", i] && value["unobserved", i]) print value["offloop", i] / value["unobserved", i] }' \
         "$OUT/samples.tsv" | median | awk '{ printf "%.3f", $1 }'
 }
 

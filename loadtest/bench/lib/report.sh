@@ -14,13 +14,14 @@ summarise() {
             return count % 2 ? values[(count + 1) / 2] : (values[count / 2] + values[count / 2 + 1]) / 2 }
         END {
             for (k = 1; k <= keys; k++) {
-                key = order[k]; split(key, part, "\t"); count = n[key]
+                key = order[k]; split(key, part, "\t"); count = n[key]; beside = 0
                 for (i = 1; i <= count; i++) {
                     r[i] = rate[key, i]; c[i] = cpu[key, i]; at = part[1] SUBSEP round[key, i]
-                    rr[i] = limit_rate[at] ? r[i] / limit_rate[at] : 0; cr[i] = limit_cpu[at] ? c[i] / limit_cpu[at] : 0 }
+                    if (limit_rate[at] && limit_cpu[at]) { rr[++beside] = r[i] / limit_rate[at]; cr[beside] = c[i] / limit_cpu[at] } }
                 middle = median(c, count); least = c[1]; most = c[count]
-                printf "%s\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\n", key, median(r, count), middle, least, most,
-                    median(cr, count), median(rr, count) } }' "$OUT/samples.tsv" >"$OUT/summary.tsv"
+                printf "%s\t%.0f\t%.3f\t%.3f\t%.3f\t%s\t%s\n", key, median(r, count), middle, least, most,
+                    beside ? sprintf("%.3f", median(cr, beside)) : "", beside ? sprintf("%.3f", median(rr, beside)) : "" } }' \
+        "$OUT/samples.tsv" >"$OUT/summary.tsv"
 }
 
 # figure WORKLOAD SERVER COLUMN – 3 requests/s, 4 CPU µs, 5 least, 6 most, 7 CPU over the limit's, 8 rate over it
@@ -47,9 +48,9 @@ calculate() {
 # over SERVER WORKLOAD – our requests per CPU second over a server's, each taken relative to the limit
 # of the same round.
 over() {
-    local theirs
-    theirs=$(figure "$2" "$1" 7)
-    [ -z "$theirs" ] || calculate '%.2f' "$theirs / $(figure "$2" offloop 7)"
+    local theirs ours
+    theirs=$(figure "$2" "$1" 7) ours=$(figure "$2" offloop 7)
+    [ -z "$theirs" ] || [ -z "$ours" ] || calculate '%.2f' "$theirs / $ours"
 }
 
 # The shortest runs: nothing but a disturbance makes a run longer.
@@ -60,7 +61,7 @@ kernel_ratio() { # ours, theirs
 }
 
 least_of() {
-    awk -F'\t' -v name="$1" '$1 == name { print $2 }' "$OUT/kernels.tsv" | sort -n | head -n 1
+    [ ! -e "$OUT/kernels.tsv" ] || awk -F'\t' -v name="$1" '$1 == name { print $2 }' "$OUT/kernels.tsv" | sort -n | head -n 1
 }
 
 # what|figure|at most, at least or shown|bar|unit. An empty figure is a bar that was not measured; one that is only
@@ -124,7 +125,7 @@ servers_by_workload() {
     echo "$1|requests/s|CPU µs/request|range|CPU over limit|"
     for name in "${available[@]}"; do
         row=$(awk -F'\t' -v w="$1" -v s="$name" '$1 == w && $2 == s {
-            printf "%d|%.2f|%.2f–%.2f|%.2f|", $3, $4, $5, $6, $7 }' "$OUT/summary.tsv")
+            printf "%d|%.2f|%.2f–%.2f|%s|", $3, $4, $5, $6, $7 == "" ? "–" : sprintf("%.2f", $7) }' "$OUT/summary.tsv")
         echo "$(server_title "$name")|${row:-–|–|–|–|}"
     done
 }
@@ -148,8 +149,9 @@ growth_rows() {
     awk -F'\t' '/^(connections|jobs)-/ { if (!($1 in seen)) { seen[$1] = 1; order[++n] = $1 }
             if ($2 == "limit") limit[$1] = $4; else { ours[$1] = $4; range[$1] = sprintf("%.2f–%.2f", $5, $6) } }
         END { for (i = 1; i <= n; i++) { split(order[i], part, "-")
-            printf "%s %d %d %s|%s|%.2f|%s\n", part[1], part[2], part[2], part[1] == "jobs" ? "heavy jobs waiting" : "connections",
-                order[i] in limit ? sprintf("%.2f", limit[order[i]]) : "–", ours[order[i]], range[order[i]] } }' "$OUT/summary.tsv" |
+            printf "%s %d %d %s|%s|%s|%s\n", part[1], part[2], part[2], part[1] == "jobs" ? "heavy jobs waiting" : "connections",
+                order[i] in limit ? sprintf("%.2f", limit[order[i]]) : "–",
+                order[i] in ours ? sprintf("%.2f", ours[order[i]]) : "–", range[order[i]] } }' "$OUT/summary.tsv" |
         sort -k1,1 -k2,2n | cut -d' ' -f3-
 }
 
@@ -307,6 +309,7 @@ draw() {
     fi
     local name type
     for name in "${available[@]}"; do
+        [ -n "$(figure saturated "$name" 4)" ] || continue
         printf '"%s" %s %s %s %s\n' "$(server_title "$name")" "$(figure saturated "$name" 4)" "$(figure saturated "$name" 5)" \
             "$(figure saturated "$name" 6)" "$name"
     done | sort -t'"' -k3,3n >"$work/servers.dat"
@@ -318,6 +321,6 @@ draw() {
     mkdir -p "$OUT/images"
     for type in svg png; do
         gnuplot -e "type='$type'; output_file='$OUT/images/benchmarks.$type'; folder='$work'" "$here/lib/benchmarks.gnuplot" ||
-            fail "gnuplot could not draw the picture"
+            miss "the picture: gnuplot could not draw it"
     done
 }

@@ -65,7 +65,8 @@ answers() {
     "$BUILD/bench-load" -s 0 "$1" >/dev/null 2>&1
 }
 
-# launch NAME PORT – starts it on its core and waits until it answers; its pid is in $spawned.
+# launch NAME PORT – starts it on its core and waits until it answers; its pid is in $spawned. Status 1, and it is ended
+# and missing, if it does not.
 launch() {
     local name=$1 port=$2 tries=0
     ! answers "$port" || fail "somebody else answers on port $port; set PORT_BASE"
@@ -74,7 +75,9 @@ launch() {
     until answers "$port"; do
         tries=$((tries + 1))
         if [ "$tries" -gt 100 ] || ! kill -0 "$spawned" 2>/dev/null; then
-            fail "$name does not answer on port $port: $(tail -n 3 "$work/$name-$port.log")"
+            miss "$name does not answer on port $port: $(tail -n 3 "$work/$name-$port.log")"
+            end_one "$spawned"
+            return 1
         fi
         sleep 0.1
     done
@@ -89,9 +92,12 @@ launch_all() {
             continue
         fi
         progress "starting $name"
-        launch "$name" "$port"
+        launch "$name" "$port" || continue
         pid_of[$name]=$spawned port_of[$name]=$port version_of[$name]=$(server_version "$name")
         [[ $name == limit-closing || $name == unobserved ]] || available+=("$name")
+    done
+    for name in limit limit-closing offloop unobserved; do
+        [ -n "${pid_of[$name]:-}" ] || fail "nothing can be compared without $name"
     done
 }
 
@@ -100,5 +106,5 @@ end_one() {
 }
 
 end_servers() {
-    end TERM "${pid_of[@]}" || true
+    [ "${#pid_of[@]}" -eq 0 ] || end TERM "${pid_of[@]}" || true
 }
