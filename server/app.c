@@ -221,6 +221,8 @@ static int make_app(struct app *app, uv_loop_t *loop)
         .slow_io = app->slow_io,
         .source = source_find(app->options.slow_io),
         .counters = app->http.counters,
+        .shown = observation_first(&app->observation),
+        .observer_host = app->options.observer_host,
         .allow_crash = app->options.allow_crash,
         .member = app->options.cluster > 0 ? member_number() : 0,
         .started_ns = trip_clock_ns(),
@@ -433,8 +435,9 @@ static int serve(struct app *app, uv_loop_t *loop, void (*on_second_signal)(int 
     if (*app->refusal != '\0')
         log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen: %s", app->refusal);
     else if (rc != 0)
-        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s",
-                  app->options.host, app->options.port, uv_strerror(rc));
+        log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s%s",
+                  app->options.host, app->options.port, uv_strerror(rc),
+                  options_port_advice(false, rc));
     else
         rc = app_show(app);
     if (rc == 0) {

@@ -171,6 +171,11 @@ void observation_watch(struct observation *observation, struct http_server *http
         recorder_watch(&observation->recorder, http);
 }
 
+const struct recording *observation_first(const struct observation *observation)
+{
+    return observation->recordings.table;
+}
+
 struct recording *observation_recording(const struct observation *observation)
 {
     return observation->own;
@@ -294,8 +299,12 @@ int observation_start(struct observation *observation, const struct options *opt
     };
     int rc = start_observer(observation, options, &observer_options);
     if (rc != 0)
-        log_event(LOG_ERROR, "observer_failed", NULL, "cannot observe on %s port %u: %s",
-                  options->observer_host, observer_options.port, uv_strerror(rc));
+        log_event(LOG_ERROR, "observer_failed", NULL, "cannot observe on %s port %u: %s%s",
+                  options->observer_host, observer_options.port, uv_strerror(rc),
+                  options_port_advice(true, rc));
+    else
+        counter_set(&observation->recordings.table[0].observer_port,
+                    observer_port(observation->observer));
     return rc;
 }
 

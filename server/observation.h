@@ -44,6 +44,9 @@ void observation_watch(struct observation *observation, struct http_server *http
 struct recording *observation_recording(const struct observation *observation);
 uint64_t observation_lag_ns(void *observation);
 
+/* The first recording of all, where the observer's port is written down, or NULL. */
+const struct recording *observation_first(const struct observation *observation);
+
 /* Ends the recording, when nothing is out any more and the server is closed. On the loop. */
 void observation_end(struct observation *observation);
 

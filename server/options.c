@@ -5,6 +5,7 @@
 #include "server/options.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -371,6 +372,14 @@ bool options_setting(const struct options *options, size_t index, struct option_
     return true;
 }
 
+const char *options_port_advice(bool observer, int error)
+{
+    if (error != -EADDRINUSE && error != -EACCES)
+        return "";
+    return observer ? "; choose another with --observer=PORT (0: any free one, off: none)"
+                    : "; choose another with --port=N (0: any free one)";
+}
+
 /* ------------------------------------------------------------------ --help */
 
 static void print_choices(FILE *out, enum option_type type)
@@ -417,7 +426,8 @@ char *options_help(void)
         print_row(out, &rows[i]);
     fprintf(out, "  -h, %-31sthis text\n  -V, %-31sthe version\n", "--help", "--version");
     fprintf(out, "\nA name in brackets is an environment variable; the command line wins over it.\n"
-                 "\nTry:\n  offloop --offload=none &\n"
+                 "\nTry, and let the first say that it is listening:\n"
+                 "  offloop --offload=none &\n"
                  "  curl 'http://127.0.0.1:8080/heavy?ms=3000' &\n"
                  "  curl http://127.0.0.1:8080/fast        # waits three seconds\n"
                  "  curl 'http://127.0.0.1:8080/heavy?ms=3000&offload=worker' &\n"

@@ -75,6 +75,10 @@ struct option_setting {
 /* The setting of row `index`; returns false behind the last one. */
 bool options_setting(const struct options *options, size_t index, struct option_setting *setting);
 
+/* What to do if the server's port, or the observer's, could not be had for this reason (a negative
+ * errno): words to put behind the sentence that says so, or "". */
+const char *options_port_advice(bool observer, int error);
+
 /* The text of --help, malloc'ed; NULL when memory is short. */
 char *options_help(void);
 

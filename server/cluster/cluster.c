@@ -97,8 +97,8 @@ static void close_listeners(struct cluster *cluster)
 
 static void log_listen_failed(const struct options *options, int error)
 {
-    log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s", options->host,
-              options->port, uv_strerror(error));
+    log_event(LOG_ERROR, "listen_failed", NULL, "cannot listen on %s port %u: %s%s", options->host,
+              options->port, uv_strerror(error), options_port_advice(false, error));
 }
 
 static int give_listeners(struct cluster *cluster, bool passed)

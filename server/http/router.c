@@ -75,7 +75,9 @@ void http_router_dispatch(const struct http_router *router, struct http_exchange
     const struct http_route *route = &router->routes[row];
     unsigned method = request->method == HTTP_METHOD_HEAD ? HTTP_METHOD_GET : request->method;
     http_exchange_routed(exchange, row);
-    if (row == router->count)
+    if (row == router->count && router->otherwise != NULL)
+        router->otherwise(exchange, context);
+    else if (row == router->count)
         http_problem(exchange, 404, NULL, "there is nothing here; GET / lists the routes");
     else if (route->methods & method)
         route->handler(exchange, context);

@@ -16,9 +16,11 @@ struct http_route {
 struct http_router {
     const struct http_route *routes; /* static storage of the caller */
     size_t count;
+    http_handler *otherwise; /* for paths that are no route's; NULL: they are answered with 404 */
 };
 
-/* Calls the handler of the request's route; answers 404, 405 (with Allow) and OPTIONS itself. */
+/* Calls the handler of the request's route, or the one for all other paths; answers 405 (with
+ * Allow) and OPTIONS itself, and 404 if there is no such handler. */
 void http_router_dispatch(const struct http_router *router, struct http_exchange *exchange,
                           void *context);
 

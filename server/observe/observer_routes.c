@@ -154,4 +154,4 @@ static const struct http_route table[] = {
 #undef DASHBOARD_ROUTE
 };
 
-const struct http_router observer_routes = {table, sizeof table / sizeof *table};
+const struct http_router observer_routes = {table, sizeof table / sizeof *table, NULL};

@@ -95,6 +95,8 @@ struct recording {
     struct lane_record lanes[LANE_COUNT];
     struct leg_record lane_legs[LANE_COUNT]; /* apart: pages that are not used stay untouched */
     struct trace trace;
+    /* Of the first recording: where the observer of all of them listens; 0: there is none. */
+    struct counter observer_port;
 };
 
 enum { RECORDINGS_VERSION_BYTES = 32 };

@@ -19,4 +19,4 @@ static const struct http_route table[] = {
 
 const struct http_fields routes_fields = HTTP_FIELDS("Access-Control-Allow-Origin: *\r\n");
 
-const struct http_router routes = {table, sizeof table / sizeof *table};
+const struct http_router routes = {table, sizeof table / sizeof *table, elsewhere_handler};

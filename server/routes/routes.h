@@ -17,6 +17,8 @@ struct routes_context {
     struct slow_io *slow_io;
     const struct source *source; /* of a /slow that names none */
     const struct http_counters *counters;
+    const struct recording *shown; /* says on which port the observer is; NULL: there is none */
+    const char *observer_host;
     uint64_t started_ns;
     struct http_prepared fast; /* the answer of /fast */
     char fast_fields[80];
@@ -33,7 +35,7 @@ extern const struct http_router routes;
 /* The fields of every answer: pages from other origins, the observer's among them, may read it. */
 extern const struct http_fields routes_fields;
 
-http_handler index_handler, healthz_handler; /* about.c */
+http_handler index_handler, healthz_handler, elsewhere_handler; /* about.c */
 http_handler fast_handler;
 http_handler slow_handler;
 http_handler heavy_handler;

@@ -344,7 +344,7 @@ static void on_answered(void *data, const struct http_answers *answers)
 
 struct bench *bench_open(const struct http_limits *limits)
 {
-    static const struct http_router router = {routes, sizeof routes / sizeof *routes};
+    static const struct http_router router = {routes, sizeof routes / sizeof *routes, NULL};
     static const struct http_watcher watcher = {on_begin, on_answered, &the_bench};
     struct bench *bench = &the_bench;
     for (size_t i = 0; big[0] == 0 && i < sizeof big; i++)

@@ -116,6 +116,15 @@ static void test_the_index_lists_the_routes(void **state)
     assert_int_equal(strlen(answer->body), answer->body_bytes);
 }
 
+/* This fixture has no observer; with one: where_test.c. */
+static void test_what_an_observer_would_answer(void **state)
+{
+    const struct answer *answer = get(state, "/metrics");
+    assert_int_equal(answer->status, 404);
+    assert_non_null(strstr(answer->body, "the observer would answer that"));
+    assert_non_null(strstr(get(state, "/metric")->body, "GET / lists the routes"));
+}
+
 static void test_healthz_counts(void **state)
 {
     const struct answer *before = get(state, "/healthz");
@@ -456,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_pages_of_other_origins),
         cmocka_unit_test(test_fast),
         cmocka_unit_test(test_the_index_lists_the_routes),
+        cmocka_unit_test(test_what_an_observer_would_answer),
         cmocka_unit_test(test_healthz_counts),
         cmocka_unit_test(test_head_has_the_fields_and_no_content),
         cmocka_unit_test(test_slow_via_sqlite),

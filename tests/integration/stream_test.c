@@ -127,7 +127,7 @@ static const struct http_route routes[] = {
 
 static void open_server(struct fixture *fixture, const struct http_limits *limits)
 {
-    static const struct http_router router = {routes, sizeof routes / sizeof *routes};
+    static const struct http_router router = {routes, sizeof routes / sizeof *routes, NULL};
     memset(fixture, 0, sizeof *fixture);
     assert_int_equal(uv_loop_init(&fixture->loop), 0);
     assert_int_equal(http_server_init(&fixture->server, &fixture->loop, limits, &router, fixture),

@@ -109,7 +109,7 @@ static const struct http_route routes[] = {
 void echo_server_start(struct echo_server *server, uv_loop_t *loop,
                        const struct http_limits *limits)
 {
-    static const struct http_router router = {routes, sizeof routes / sizeof *routes};
+    static const struct http_router router = {routes, sizeof routes / sizeof *routes, NULL};
     *server = (struct echo_server){0};
     uv_timer_init(loop, &server->soon);
     server->soon.data = server;

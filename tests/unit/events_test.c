@@ -34,7 +34,7 @@ static void answer_events(struct http_exchange *exchange, void *context)
 static void publisher_open(struct publisher *publisher, size_t batch_bytes)
 {
     static const struct http_route table[] = {{"/", HTTP_METHOD_GET, answer_events, "", ""}};
-    static const struct http_router router = {table, 1};
+    static const struct http_router router = {table, 1, NULL};
     const struct http_limits limits = HTTP_LIMITS_DEFAULT;
     assert_int_equal(uv_loop_init(&publisher->loop), 0);
     assert_int_equal(

@@ -57,7 +57,7 @@ static const struct http_route routes[] = {
     {.path = "/options", .methods = HTTP_METHOD_POST | HTTP_METHOD_OPTIONS, .handler = on_options},
 };
 
-static const struct http_router router = {routes, sizeof routes / sizeof *routes};
+static const struct http_router router = {routes, sizeof routes / sizeof *routes, NULL};
 
 static int open_server(void **state)
 {

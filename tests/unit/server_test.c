@@ -76,7 +76,7 @@ static const struct http_route routes[ROUTE_COUNT] = {
     [ROUTE_STREAM] = {.path = "/stream", .methods = HTTP_METHOD_GET, .handler = on_stream},
 };
 
-static const struct http_router router = {routes, ROUTE_COUNT};
+static const struct http_router router = {routes, ROUTE_COUNT, NULL};
 
 static int open_server(void **state)
 {
