@@ -165,7 +165,7 @@ help:
 	@echo 'make lint       clang-format, cppcheck, shellcheck, gcc and clang with -Werror'
 	@echo 'make layers     who includes whom, against the rules of docs/architecture.md'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS=60'
-	@echo 'make soak       a mixed load for SOAK_SECONDS=60, then nothing may have leaked'
+	@echo 'make soak       a mixed load for SOAK_SECONDS=60, after a minute of it, then nothing may have leaked'
 	@echo 'make bench      side by side with other servers; BENCH=quick takes about three minutes'
 	@echo 'make browser-bench  what the dashboard costs a browser at 10,000 requests/s'
 	@echo 'make pictures   play scenes in a browser and take docs/images/observer-*.png'
