@@ -43,9 +43,22 @@ await_end() {
     return "$status"
 }
 
+# await_program PID – until it has become its program, a process is a copy of this shell: a signal would be lost there,
+# or run this shell's EXIT trap. A function in the background remains one; it is given a moment.
+await_program() {
+    local tries
+    for ((tries = 0; tries < 100; tries++)); do
+        cmp -s "/proc/$$/cmdline" "/proc/$1/cmdline" 2>/dev/null || return 0
+    done
+}
+
 # end SIGNAL PID... – asks each to end and waits for that; returns the status of the last. One that has ended already
 # is only waited for.
 end() {
+    local pid
+    for pid in "${@:2}"; do
+        await_program "$pid"
+    done
     kill "-$1" "${@:2}" 2>/dev/null || true
     await_end "SIG$1" "${@:2}"
 }
