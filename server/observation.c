@@ -2,6 +2,7 @@
 #include "server/observation.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,12 +254,14 @@ static unsigned port_behind(const char *patient)
 
 static void log_report(const char *name, int error)
 {
+    char path[PATH_MAX];
     cJSON *fields = cJSON_CreateObject();
-    cJSON_AddStringToObject(fields, "file", name);
+    const char *file = error == 0 && realpath(name, path) != NULL ? path : name;
+    cJSON_AddStringToObject(fields, "file", file);
     if (error == 0)
-        log_event(LOG_INFO, "reported", fields, "SIGUSR2: a report is in %s", name);
+        log_event(LOG_INFO, "reported", fields, "SIGUSR2: a report is in %s", file);
     else
-        log_event(LOG_ERROR, "report_failed", fields, "cannot write %s: %s", name,
+        log_event(LOG_ERROR, "report_failed", fields, "cannot write %s: %s", file,
                   strerror(-error));
 }
 

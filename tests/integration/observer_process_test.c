@@ -129,6 +129,9 @@ static void check_reports(struct program *program)
     assert_non_null(strstr(text, "BLOCKED for "));
     assert_non_null(strstr(text, "by GET /heavy (sleep n=60000)"));
     assert_non_null(strstr(text, "is blocked"));
+    assert_true(program_await(program, "reported"));
+    assert_non_null(strstr(program->line, "\"message\":\"SIGUSR2: a report is in /"));
+    assert_non_null(strstr(program->line, name));
     visitor_close(&visitor);
     report_name(name, sizeof name, program, 1);
     other = fopen(name, "re");
