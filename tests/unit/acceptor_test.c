@@ -313,7 +313,7 @@ static void on_fast(struct http_exchange *exchange, void *context)
 
 static const struct http_route routes[] = {
     {.path = "/fast", .methods = HTTP_METHOD_GET, .handler = on_fast}};
-static const struct http_router router = {routes, 1};
+static const struct http_router router = {routes, 1, NULL};
 
 struct service {
     uv_loop_t loop;

@@ -47,7 +47,7 @@ static void answer_number_page(struct http_exchange *exchange, void *context)
 static int printer_open(void **state)
 {
     static const struct http_route table[] = {{"/", HTTP_METHOD_GET, answer_number_page, "", ""}};
-    static const struct http_router router = {table, 1};
+    static const struct http_router router = {table, 1, NULL};
     const struct http_limits limits = HTTP_LIMITS_DEFAULT;
     struct printer *printer = *state = calloc(1, sizeof *printer);
     assert_non_null(printer);

@@ -75,7 +75,7 @@ static int tracer_open(void **state)
         {"/", HTTP_METHOD_GET, answer_trace, "", ""},
         {"/ping", HTTP_METHOD_GET, answer_ping, "", ""},
     };
-    static const struct http_router router = {table, 2};
+    static const struct http_router router = {table, 2, NULL};
     const struct http_limits limits = HTTP_LIMITS_DEFAULT;
     struct tracer *tracer = *state = calloc(1, sizeof *tracer);
     uint64_t epoch_ns = trip_clock_ns();
