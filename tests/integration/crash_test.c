@@ -74,16 +74,18 @@ static void test_in_a_child_it_costs_one_job(void **state)
     harness_close(&harness);
 }
 
-/* The kernel named last is the one that runs, for as long as it does if it is named alone. */
-static void test_a_crash_that_is_named_and_taken_back(void **state)
+/* Which of two would run? Neither, and least of all the one that takes the server down. */
+static void test_a_crash_that_is_named_beside_another(void **state)
 {
     struct harness harness;
     (void)state;
     struct app *app = harness_with(&harness, "--allow-crash", "--offload=worker", NULL);
-    double size = answer_number(harness_get(&harness, app, "/heavy?kernel=primes"), "arguments/n");
-    const struct answer *answer = harness_get(&harness, app, "/heavy?kernel=crash&kernel=primes");
-    assert_int_equal(answer->status, 200);
-    assert_true(answer_number(answer, "arguments/n") == size);
+    const char *targets[] = {"/heavy?kernel=crash&kernel=primes",
+                             "/heavy?kernel=primes&kernel=crash"};
+    for (int i = 0; i < 2; i++)
+        assert_problem(harness_get(&harness, app, targets[i]), 400,
+                       "kernel is given more than once", NULL);
+    assert_int_equal(harness_get(&harness, app, "/heavy?n=100")->status, 200);
     harness_close(&harness);
 }
 
@@ -103,7 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_on_a_thread_it_takes_the_server_down),
         cmocka_unit_test(test_in_a_child_it_costs_one_job),
-        cmocka_unit_test(test_a_crash_that_is_named_and_taken_back),
+        cmocka_unit_test(test_a_crash_that_is_named_beside_another),
         cmocka_unit_test(test_nobody_meets_it_who_did_not_ask_for_it),
     };
     harness_prepare_process();
