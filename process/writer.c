@@ -37,7 +37,8 @@ static void write_all(int fd, const char *text, size_t length)
 static void write_loss(const struct writer *writer, unsigned count)
 {
     char line[WRITER_LINE_BYTES];
-    write_all(writer->fd, line, writer->describe_loss(count, line));
+    size_t length = writer->describe_loss(count, line);
+    write_all(writer->fd, line, length);
 }
 
 /* The lock is held, but while it writes. Nobody touches the first line meanwhile. */

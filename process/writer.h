@@ -39,11 +39,14 @@ struct writer {
     unsigned done;           /* lines that have left, for those who wait for that */
 };
 
-#define WRITER(descriptor, describe)                                                        \
-    {                                                                                       \
-        .fd = (descriptor), .describe_loss = (describe), .lock = PTHREAD_MUTEX_INITIALIZER, \
-        .put = PTHREAD_COND_INITIALIZER, .written = PTHREAD_COND_INITIALIZER                \
-    }
+#define WRITER(descriptor, describe)         \
+    ((struct writer){                        \
+        .fd = (descriptor),                  \
+        .describe_loss = (describe),         \
+        .lock = PTHREAD_MUTEX_INITIALIZER,   \
+        .put = PTHREAD_COND_INITIALIZER,     \
+        .written = PTHREAD_COND_INITIALIZER, \
+    })
 
 /* Copies a line, with its end, of at most WRITER_LINE_BYTES; a longer one is lost. From any thread,
  * and never waits. */
