@@ -117,7 +117,7 @@ static void test_an_idle_server_that_was_stopped_is_well(void **state)
     assert_int_equal(visitor_ask(&stopped.patient, "/fast")->status, 200);
     await_stop_to_be_known(&stopped);
     assert_nobody_is_accused(&stopped);
-    assert_true(metric(&stopped, "offloop_loop_stalled_seconds_total") < IDLE_MS / 2e3);
+    assert_true(metric(&stopped, "offloop_loop_stalled_seconds_total") < (double)IDLE_MS / 2e3);
     stopped_close(&stopped);
 }
 
