@@ -40,7 +40,8 @@ void signals_of_newborns(sigset_t *set)
 void signals_begin(enum signals_role role)
 {
     sigset_t blocked;
-    signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error code, not a death */
+    signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error code, not a death, */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not become longer (ulimit -f) */
     signal(SIGCHLD, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (role != SIGNALS_SERVER)

@@ -100,10 +100,10 @@ static int keep_to_itself(struct observation *observation)
     return recordings_init(&observation->recordings, 1);
 }
 
-/* A member of a cluster was lent one. */
+/* A member of a cluster was lent one, unless its parent has none to lend. */
 static int find_own(struct observation *observation, const struct options *options)
 {
-    bool lent = options->cluster > 0 && member_number() > 0;
+    bool lent = options->cluster > 0 && member_number() > 0 && member_is_lent_recording();
     unsigned index = lent ? member_recording() : 0, count = lent ? 2 * options->cluster : 1;
     if (index >= count)
         return UV_EINVAL;
@@ -196,6 +196,18 @@ void observation_end(struct observation *observation)
 
 /* ------------------------------------------------------------------ showing */
 
+/* It cannot be lent to members. They serve all the same. */
+static void do_without(struct observation *observation)
+{
+    int error = observation->recordings.unshared;
+    double mb = (double)observation->recordings.count * (double)sizeof(struct recording) / 1e6;
+    log_event(LOG_WARNING, "unobserved", NULL,
+              "this cluster has no observer: its processes cannot share the %.0f MB that it reads: "
+              "%s%s",
+              mb, uv_strerror(error), error == UV_EFBIG ? " (ulimit -f)" : "");
+    recordings_close(&observation->recordings);
+}
+
 int observation_prepare(struct observation *observation, const struct options *options)
 {
     *observation = (struct observation){.recordings.fd = -1};
@@ -205,7 +217,9 @@ int observation_prepare(struct observation *observation, const struct options *o
     observation->epoch_ns = trip_clock_ns();
     observation->epoch_unix_ms = unix_ms();
     int rc = recordings_init(&observation->recordings, 2 * options->cluster);
-    if (rc != 0)
+    if (rc == 0 && observation->recordings.unshared != 0)
+        do_without(observation);
+    if (rc != 0 || observation->recordings.table == NULL)
         return rc;
     recordings_set_names(&observation->recordings, names_fingerprint(&observation->names));
     counter_set(&observation->recordings.table[0].epoch_ns, observation->epoch_ns);
@@ -279,7 +293,7 @@ static int start_observer(struct observation *observation, const struct options 
 int observation_start(struct observation *observation, const struct options *options,
                       const char *patient)
 {
-    if (options->observer == OBSERVER_OFF)
+    if (options->observer == OBSERVER_OFF || observation->recordings.table == NULL)
         return 0;
     bool next = options->observer == OBSERVER_NEXT;
     snprintf(observation->patient, sizeof observation->patient, "http://%s", patient);

@@ -181,7 +181,8 @@ static bool is_for_members(const char *variable)
     return true;
 }
 
-/* The environment for a member; the array is malloc'ed, the strings are not. */
+/* The environment for a member; an own variable may be empty, which is none. The array is
+ * malloc'ed, the strings are not. */
 static char **environment_with(char own[2][40])
 {
     size_t count = 0, kept = 0;
@@ -195,7 +196,8 @@ static char **environment_with(char own[2][40])
             variables[kept++] = environ[i];
     }
     variables[kept++] = own[0];
-    variables[kept++] = own[1];
+    if (*own[1] != '\0')
+        variables[kept++] = own[1];
     variables[kept] = NULL;
     return variables;
 }
@@ -203,9 +205,10 @@ static char **environment_with(char own[2][40])
 static int spawn(struct child *child, const struct child_identity *identity, int channel)
 {
     const struct child_plan *plan = child->plan;
-    char own[2][40];
+    char own[2][40] = {"", ""};
     snprintf(own[0], sizeof own[0], MEMBER_VARIABLE "=%u", identity->number);
-    snprintf(own[1], sizeof own[1], MEMBER_RECORDING_VARIABLE "=%u", identity->recording);
+    if (plan->recordings >= 0)
+        snprintf(own[1], sizeof own[1], MEMBER_RECORDING_VARIABLE "=%u", identity->recording);
     char **variables = environment_with(own);
     if (variables == NULL)
         return UV_ENOMEM;

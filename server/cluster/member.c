@@ -25,6 +25,11 @@ unsigned member_number(void)
     return number_in(MEMBER_VARIABLE);
 }
 
+bool member_is_lent_recording(void)
+{
+    return getenv(MEMBER_RECORDING_VARIABLE) != NULL;
+}
+
 unsigned member_recording(void)
 {
     return number_in(MEMBER_RECORDING_VARIABLE);

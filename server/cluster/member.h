@@ -41,7 +41,8 @@ struct member {
 /* This process's number in its cluster, from 1; 0 for a process that is in none. */
 unsigned member_number(void);
 
-/* The index of the recording that its parent has lent it. */
+/* Has its parent lent it a recording, and which one: its index. */
+bool member_is_lent_recording(void);
 unsigned member_recording(void);
 
 /* The listener of its slot, with sched none. From then on the processes that this one starts do not

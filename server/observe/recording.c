@@ -100,8 +100,9 @@ static struct recordings_head head_for(unsigned count)
 
 static int map(struct recordings *recordings)
 {
-    char *memory = mmap(NULL, bytes_for(recordings->count), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_NORESERVE, recordings->fd, 0);
+    int flags = MAP_SHARED | MAP_NORESERVE | (recordings->fd < 0 ? MAP_ANONYMOUS : 0);
+    char *memory =
+        mmap(NULL, bytes_for(recordings->count), PROT_READ | PROT_WRITE, flags, recordings->fd, 0);
     if (memory == MAP_FAILED)
         return -errno;
     recordings->head = (struct recordings_head *)(void *)memory;
@@ -109,13 +110,19 @@ static int map(struct recordings *recordings)
     return 0;
 }
 
-/* Sealed: nobody can take away what another has mapped. */
-static int make_memory(int fd, unsigned count)
+/* Sealed: nobody can take away what another has mapped. Returns a descriptor or a negative errno.
+ */
+static int make_file(unsigned count)
 {
-    if (ftruncate(fd, (off_t)bytes_for(count)) != 0)
-        return -errno;
+    int fd = memfd_create("offloop recordings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes_for(count)) != 0) {
+        int error = -errno;
+        if (fd >= 0)
+            close(fd);
+        return error;
+    }
     (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    return 0;
+    return fd;
 }
 
 int recordings_init(struct recordings *recordings, unsigned count)
@@ -123,18 +130,14 @@ int recordings_init(struct recordings *recordings, unsigned count)
     *recordings = (struct recordings){.count = count, .fd = -1, .version = OFFLOOP_VERSION};
     if (count == 0)
         return -EINVAL;
-    recordings->fd = memfd_create("offloop recordings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (recordings->fd < 0)
-        return -errno;
-    int rc = make_memory(recordings->fd, count);
+    int fd = make_file(count);
+    recordings->fd = fd >= 0 ? fd : -1;
+    recordings->unshared = fd >= 0 ? 0 : fd;
+    int rc = map(recordings);
     if (rc == 0)
-        rc = map(recordings);
-    if (rc == 0) {
         *recordings->head = head_for(count);
-        return 0;
-    }
-    close(recordings->fd);
-    recordings->fd = -1;
+    else
+        recordings_close(recordings);
     return rc;
 }
 

@@ -106,11 +106,14 @@ struct recordings {
     struct recording *table;
     struct recordings_head *head; /* before them, in the same memory */
     unsigned count;
-    int fd; /* which another process can map; -1 if this one mapped what it was given */
+    int fd; /* which another process can map, or -1: what this one was given, or cannot share */
+    int unshared; /* 0, or a negative UV_E… code: why it can be mapped by nobody else */
     char version[RECORDINGS_VERSION_BYTES]; /* of the program that made it; "" if unknown */
 };
 
-/* Makes the memory. Untouched pages cost nothing. Returns 0 or a negative UV_E… code. */
+/* Makes the memory. Untouched pages cost nothing. Where it cannot be a file (RLIMIT_FSIZE counts
+ * files in memory, too) it is for this process alone, and `unshared` says so. Returns 0 or a
+ * negative UV_E… code. */
 int recordings_init(struct recordings *recordings, unsigned count);
 
 /* Maps the memory behind a descriptor that another process made, and closes the descriptor. Returns

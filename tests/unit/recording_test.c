@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -578,6 +579,27 @@ static void test_memory_that_cannot_be_mapped(void **state)
     recordings_close(&recordings);
 }
 
+/* ulimit -f counts files in memory, too. The program ignores SIGXFSZ (process/signals.h). */
+static void test_memory_that_cannot_be_shared(void **state)
+{
+    struct recordings recordings;
+    struct rlimit before, none;
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int rc = recordings_init(&recordings, 2);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(rc, 0);
+    assert_int_equal(recordings.unshared, -EFBIG);
+    assert_int_equal(recordings.fd, -1);
+    recording_begin(&recordings.table[1], 1, 0);
+    assert_int_equal(counter_get(&recordings.table[1].epoch_ns), 1);
+    recordings_close(&recordings);
+}
+
 /* Ends in the midst of it: three trips wait, two run, one is on its way back, one is home. */
 static void work_until_killed(struct recording *recording)
 {
@@ -674,6 +696,7 @@ int main(void)
         RECORDING_TEST(test_a_process_that_does_not_write),
         RECORDING_TEST(test_records_that_are_none),
         cmocka_unit_test(test_memory_that_cannot_be_mapped),
+        cmocka_unit_test(test_memory_that_cannot_be_shared),
         RECORDING_TEST(test_what_a_killed_predecessor_left_is_over),
         RECORDING_TEST(test_the_successor_counts_on),
     };
