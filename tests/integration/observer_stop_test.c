@@ -24,6 +24,7 @@ static const uint64_t MS = 1000000;
 struct stopped {
     struct program program;
     struct visitor patient, observer;
+    unsigned observer_port;
     uint64_t began_ns, stopped_ns; /* the start of the program; how long it was stopped at least */
 };
 
@@ -37,7 +38,16 @@ static void stopped_open(struct stopped *stopped, const char *option)
     assert_true(program_await(&stopped->program, "observing"));
     const char *url = strstr(stopped->program.line, words);
     assert_non_null(url);
-    visitor_open(&stopped->observer, (unsigned)atoi(url + strlen(words)));
+    stopped->observer_port = (unsigned)atoi(url + strlen(words));
+    visitor_open(&stopped->observer, stopped->observer_port);
+}
+
+/* On a connection of its own: one that was idle for seconds may be closed at any moment. */
+static const struct answer *observe(struct stopped *stopped, const char *target)
+{
+    visitor_close(&stopped->observer);
+    visitor_open(&stopped->observer, stopped->observer_port);
+    return visitor_ask(&stopped->observer, target);
 }
 
 static void stop_and_continue(struct stopped *stopped)
@@ -51,7 +61,7 @@ static void stop_and_continue(struct stopped *stopped)
 
 static double metric(struct stopped *stopped, const char *name)
 {
-    const struct answer *answer = visitor_ask(&stopped->observer, "/metrics");
+    const struct answer *answer = observe(stopped, "/metrics");
     char words[96];
     snprintf(words, sizeof words, "\n%s{member=\"0\"} ", name);
     const char *found = strstr(answer->body, words);
@@ -111,9 +121,9 @@ static void test_an_idle_server_that_was_stopped_is_well(void **state)
     stop_and_continue(&stopped);
     uint64_t end_ns = trip_clock_ns() + IDLE_MS * MS / 2;
     do
-        assert_int_equal(visitor_ask(&stopped.observer, "/healthz")->status, 200);
+        assert_int_equal(observe(&stopped, "/healthz")->status, 200);
     while (trip_clock_ns() < end_ns);
-    assert_null(strstr(visitor_ask(&stopped.observer, "/report")->body, "blocked"));
+    assert_null(strstr(observe(&stopped, "/report")->body, "blocked"));
     assert_int_equal(visitor_ask(&stopped.patient, "/fast")->status, 200);
     await_stop_to_be_known(&stopped);
     assert_nobody_is_accused(&stopped);
