@@ -97,7 +97,7 @@ test:
 	@$(MAKE) --no-print-directory -j$(JOBS) run-tests
 
 run: deps
-	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/offloop
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(BUILD)/offloop
 
 # ---------------------------------------------------------------- tests

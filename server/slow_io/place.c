@@ -53,14 +53,18 @@ static bool set_path(struct place *place, const struct candidate *candidate)
     return true;
 }
 
+/* A folder that is not there is a slip of the pen, and not to be made. */
 static int find_asked(struct place *place, const char *asked)
 {
     int length = snprintf(place->path, sizeof place->path, "%s", asked);
+    int error = length >= (int)sizeof place->path ? ENAMETOOLONG
+                : length > 0                      ? db_file_error(place->path)
+                                                  : ENOENT;
     place->origin = "--database";
-    if (length > 0 && length < (int)sizeof place->path)
+    if (error != ENOENT && error != ENAMETOOLONG)
         return try_path(place);
     snprintf(place->problem, sizeof place->problem, "unable to open database file %s: %s", asked,
-             strerror(length > 0 ? ENAMETOOLONG : ENOENT));
+             strerror(error));
     return -EIO;
 }
 

@@ -213,6 +213,19 @@ static void test_what_was_asked_for_and_cannot_be(void **state)
     assert_int_equal(place_find(&world->place, endless), -EIO);
 }
 
+/* A typing error must not become a folder. */
+static void test_what_was_asked_for_in_a_folder_that_is_not_there(void **state)
+{
+    struct world *world = *state;
+    char folder[300], path[310];
+    snprintf(folder, sizeof folder, "%s/tpyo", world->folder);
+    snprintf(path, sizeof path, "%s/my.db", folder);
+    assert_int_equal(place_find(&world->place, path), -EIO);
+    assert_non_null(strstr(world->place.problem, path));
+    assert_non_null(strstr(world->place.problem, "No such file or directory"));
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
 
 int main(void)
@@ -228,6 +241,7 @@ int main(void)
         IN_A_WORLD(test_a_link_in_its_place_is_not_followed),
         IN_A_WORLD(test_what_was_asked_for),
         IN_A_WORLD(test_what_was_asked_for_and_cannot_be),
+        IN_A_WORLD(test_what_was_asked_for_in_a_folder_that_is_not_there),
     };
     harness_prepare_process();
     return cmocka_run_group_tests_name("place", tests, NULL, NULL);
