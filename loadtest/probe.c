@@ -312,17 +312,15 @@ static int probe(const struct options *options, struct load_plan *plan, struct s
 {
     FILE *csv = open_csv(options);
     size_t count;
-    struct target targets[TARGETS_MAX];
     char why[TARGETS_MAX * 96];
     raise_limit();
-    plan->targets = targets;
-    int error = targets_resolve(targets, &plan->target_count, options->host, options->port);
+    int error = targets_resolve(plan->targets, &plan->target_count, options->host, options->port);
     if (error == 0)
         error = load_run(plan, samples, &count);
     (void)writer_flush(standard_error(), 500); /* before what is said at the end */
     if (error == 0)
         return report(options, csv, samples, count);
-    targets_explain(targets, plan->target_count, options->host, why, sizeof why);
+    targets_explain(plan->targets, plan->target_count, options->host, why, sizeof why);
     return run_error("cannot connect to", options->url, *why ? why : uv_strerror(error));
 }
 
@@ -330,11 +328,13 @@ int main(int argc, char **argv)
 {
     struct options options;
     char request[PATH_MAX_BYTES + HOST_MAX + 128];
+    struct target targets[TARGETS_MAX];
     if (stdio_begin(PROGRAM) != 0)
         return EXIT_FAILURE;
     signals_begin(SIGNALS_TOOL);
     parse_options(&options, argc, argv);
     struct load_plan plan = {
+        .targets = targets,
         .request = request,
         .request_bytes = print_request(&options, request, sizeof request),
         .rate = options.rate,
