@@ -273,6 +273,13 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
                           (unsigned)(child->target_bytes - child->target_filled));
 }
 
+/* The loop's time may be old by as long as a callback has just held the loop. */
+static void begin_grace(struct kernel_child *child, uv_timer_cb on_over)
+{
+    uv_update_time(child->plan->loop);
+    uv_timer_start(&child->timer, on_over, GRACE_MS, 0);
+}
+
 static void on_still_alive(uv_timer_t *timer)
 {
     child_kill(timer->data, "closed its pipe");
@@ -283,7 +290,7 @@ static void on_still_alive(uv_timer_t *timer)
 static void await_exit(struct kernel_child *child)
 {
     child_enter(child, KERNEL_CHILD_LEAVING);
-    uv_timer_start(&child->timer, on_still_alive, GRACE_MS, 0);
+    begin_grace(child, on_still_alive);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -448,5 +455,5 @@ void kernel_child_cancel(struct kernel_child *child)
     if (child->state != KERNEL_CHILD_BUSY || !child_tell(child, &cancel, sizeof cancel))
         return; /* it is about to end, and its job with it */
     child->looks = 0;
-    uv_timer_start(&child->timer, on_grace_over, GRACE_MS, 0);
+    begin_grace(child, on_grace_over);
 }

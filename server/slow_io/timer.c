@@ -38,6 +38,7 @@ static int timer_submit(void *state, struct query *query)
     timer->data = query;
     query->source_data = timer;
     trip_start(&query->trip, (struct lane){LANE_TIMER, 0});
+    uv_update_time(state); /* a callback before this one may have held the loop for seconds */
     uv_timer_start(timer, on_timer, query->ms, 0);
     return 0;
 }

@@ -180,6 +180,18 @@ static void test_takes_its_time(void **state)
     bench_close(bench);
 }
 
+/* A callback has held the loop for longer than the query takes, and the loop's clock is as old. */
+static void test_takes_its_time_behind_a_block(void **state)
+{
+    struct bench *bench = bench_open(*state, 4, 10);
+    uv_update_time(&bench->loop);
+    uv_sleep(40);
+    struct tracked *tracked = submit(bench, 1, 20);
+    run_until(bench, tracked);
+    assert_true(trip_run_ms(&tracked->query.trip) >= 18);
+    bench_close(bench);
+}
+
 static void test_cancel_at_once_and_twice(void **state)
 {
     struct bench *bench = bench_open(*state, 4, 10);
@@ -535,6 +547,7 @@ static int run_contract(const char *source)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_waits_for_nobody),
         cmocka_unit_test(test_takes_its_time),
+        cmocka_unit_test(test_takes_its_time_behind_a_block),
         cmocka_unit_test(test_cancel_at_once_and_twice),
         cmocka_unit_test(test_cancel_while_running),
         cmocka_unit_test(test_one_that_comes_home_sends_the_next),
