@@ -77,10 +77,11 @@ static void on_stopped(void *data, uint64_t stopped_ns)
     double ms = (double)stopped_ns / (double)MS;
     cJSON *fields = cJSON_CreateObject();
     cJSON_AddNumberToObject(fields, "stopped_ms", ms);
-    log_event(LOG_WARNING, "process_stopped", fields,
-              "%s did not run for %.0f ms, and no callback held it: the process was stopped "
-              "(Ctrl-Z, SIGSTOP, a debugger), or got no processor",
-              stalls->who, ms);
+    log_event(
+        LOG_WARNING, "process_stopped", fields,
+        "%s did not run for %.0f ms: the process was stopped (Ctrl-Z, SIGSTOP, a debugger), or "
+        "got no processor; nobody is blamed for that time",
+        stalls->who, ms);
 }
 
 struct watchdog_listener stalls_listener(struct stalls *stalls)

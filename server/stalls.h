@@ -3,7 +3,7 @@
  *
  *     loop blocked for 100 ms so far, by GET /heavy (primes n=20000000)
  *     loop blocked 612 ms by GET /heavy (primes n=20000000); 37 requests waited, the longest 598 ms
- *     loop did not run for 11975 ms, and no callback held it: the process was stopped (…)
+ *     loop did not run for 11975 ms: the process was stopped (…)
  *
  * The watchdog calls, from its own thread, so the first line comes while it is true. A server under
  * load in mode none would write many: at most two of each kind are written in a second. A block

@@ -127,8 +127,8 @@ static void stall_publish(struct loop_monitor *monitor)
 static void stall_explain(const struct loop_monitor *monitor, struct trace_record *stall)
 {
     const struct lane_record *lane = &monitor->recording->lanes[0];
-    if (counter_get(&lane->since_ns) < stall->began_ns) {
-        if (monitor->request_ns >= stall->began_ns)
+    if (counter_get(&lane->since_ns) < monitor->entered_ns) {
+        if (monitor->request_ns >= monitor->entered_ns)
             stall->route = (uint8_t)counter_get(&monitor->recording->loop.route);
         return;
     }
@@ -216,10 +216,11 @@ static void ticks_in_block(struct loop_monitor *monitor, uint64_t until_ns)
         histogram_record(&monitor->recording->loop.lag, until_ns - monitor->tick_ns);
 }
 
-/* A stop of the process is no part of the block, which is taken to have begun later; and the ticks
- * that fell into it were nobody's. */
+/* A stop of the process is no part of the block, which is taken to have begun later, whoever began
+ * it before; and the ticks that fell into it were nobody's. */
 static void leave_out_stops(struct loop_monitor *monitor, uint64_t now_ns)
 {
+    monitor->entered_ns = monitor->began_ns;
     uint64_t began_ns = now_ns - ran_since(monitor, monitor->began_ns, now_ns);
     monitor->tick_ns += (began_ns - monitor->began_ns) / (TICK_MS * MS) * (TICK_MS * MS);
     monitor->began_ns = began_ns;

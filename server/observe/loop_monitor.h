@@ -51,6 +51,7 @@ struct loop_monitor {
     bool polling;         /* between prepare and check */
     uint64_t prepared_ns; /* when the last poll was entered */
     uint64_t began_ns;    /* the present block; known from check on */
+    uint64_t entered_ns;  /* the same, before a stop was left out of it */
     uint64_t idle_ns;     /* uv_metrics_idle_time at the last check */
     uint64_t tick_ns;     /* the next tick of the lag that is to be accounted for */
     uint64_t polled_ns;   /* when the present poll returned, once a request has asked; 0 before */

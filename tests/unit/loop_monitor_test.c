@@ -724,6 +724,32 @@ static void test_a_stop_is_no_part_of_a_block(void **state)
     assert_true(lag.count + 90 <= points_between(next_ns, next_ns, trip_clock_ns()));
 }
 
+static void stop_in_a_trip(void *data)
+{
+    struct hold *hold = data;
+    struct trip trip;
+    trip_submit(&trip, hold->recording, (struct trip_subject){4, 2, 1000});
+    trip_start(&trip, LANE_THE_LOOP);
+    hold_stop_and_hold(hold);
+    trip_finish(&trip);
+    trip_deliver(&trip, TRIP_SUCCEEDED);
+}
+
+/* The rest of the block begins when the stop is over; the trip that holds the loop began before. */
+static void test_who_was_stopped_still_held_the_loop(void **state)
+{
+    struct observed_loop *observed = *state;
+    struct hold hold = {.recording = observed->recording, .monitor = &observed->monitor};
+    observed_loop_call(observed, stop_in_a_trip, &hold);
+    settle(observed);
+    hold.from_ns = hold.to_ns;
+    struct trace_record stall = find_stall(observed->recording, hold);
+    assert_int_equal(stall.work, 4);
+    assert_int_equal(stall.kernel, 2);
+    assert_int_equal(stall.size, 1000);
+    assert_int_equal(stall.times, 1);
+}
+
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
 
 int main(void)
@@ -754,6 +780,7 @@ int main(void)
         LOOP_TEST(test_a_stall_is_not_blamed_on_an_earlier_request),
         LOOP_TEST(test_requests_that_were_not_late_are_not_counted),
         LOOP_TEST(test_a_stop_is_no_part_of_a_block),
+        LOOP_TEST(test_who_was_stopped_still_held_the_loop),
     };
     return cmocka_run_group_tests_name("loop_monitor", tests, NULL, NULL);
 }
