@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include <cmocka.h>
@@ -98,6 +99,7 @@ struct interruption {
     unsigned ms;
     void (*meanwhile)(void *data);
     void *data;
+    atomic_bool is_over;
 };
 
 static void on_signal(int number)
@@ -111,18 +113,26 @@ static uint64_t idle_time(const struct interruption *interruption)
 }
 
 /* Until libuv has begun to count anew. */
-static void interrupt(void *data)
+static void interrupt_poll(const struct interruption *interruption)
 {
-    const struct interruption *interruption = data;
-    uint64_t end_ns = interruption->idle_ns + interruption->ms * UINT64_C(1000000);
-    while (idle_time(interruption) < end_ns)
-        continue;
+    uint64_t before_ns;
     do {
+        before_ns = idle_time(interruption);
         pthread_kill(interruption->loop_thread, SIGUSR1);
         uv_sleep(5);
-    } while (idle_time(interruption) >= end_ns);
+    } while (idle_time(interruption) >= before_ns);
+}
+
+static void interrupt(void *data)
+{
+    struct interruption *interruption = data;
+    uint64_t end_ns = interruption->idle_ns + interruption->ms * UINT64_C(1000000);
+    while (idle_time(interruption) < end_ns)
+        uv_sleep(1);
+    interrupt_poll(interruption);
     if (interruption->meanwhile != NULL)
         interruption->meanwhile(interruption->data);
+    atomic_store(&interruption->is_over, true);
     uv_async_send(&interruption->observed->alive);
 }
 
@@ -145,7 +155,8 @@ void observed_loop_interrupt(struct observed_loop *observed, unsigned ms,
     assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
     assert_int_equal(uv_thread_create(&thread, interrupt, &interruption), 0);
     uv_ref((uv_handle_t *)&observed->alive);
-    (void)uv_run(&observed->loop, UV_RUN_ONCE);
+    while (!atomic_load(&interruption.is_over)) /* a turn may not have to wait at all */
+        (void)uv_run(&observed->loop, UV_RUN_ONCE);
     uv_unref((uv_handle_t *)&observed->alive);
     uv_thread_join(&thread);
 }
