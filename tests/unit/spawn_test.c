@@ -2,6 +2,7 @@
  * begins with the signals blocked that are for others. */
 #include "server/spawn.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,8 +16,6 @@
 
 #include "process/signals.h"
 #include "tests/support/harness.h"
-
-enum { SWAPPED = 6 };
 
 struct ended {
     struct spawned process;
@@ -120,29 +119,46 @@ static void test_a_program_that_is_not_there(void **state)
     assert_int_equal(ended.times, 0);
 }
 
+/* A number that nobody uses, libuv least of all, and that a plan has room for. */
+static int next_free(int number)
+{
+    while (number < SPAWN_DESCRIPTORS_MAX && fcntl(number, F_GETFD) != -1)
+        number++;
+    assert_true(number < SPAWN_DESCRIPTORS_MAX);
+    return number;
+}
+
+/* Whoever reads from this descriptor reads the word. */
+static void put_word(int number, const char *word)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_true(write(ends[1], word, strlen(word)) > 0);
+    assert_int_equal(dup2(ends[0], number), number);
+    for (int end = 0; end < 2; end++) {
+        if (ends[end] != number)
+            close(ends[end]);
+    }
+}
+
 /* Each stands where the other one shall go. */
 static void test_descriptors_that_change_places(void **state)
 {
-    static const char *const words[] = {"six\n", "seven\n"};
-    struct spawn_plan plan = {.descriptors = {0, 1, 2, -1, -1, -1, SWAPPED + 1, SWAPPED},
-                              .descriptor_count = 8};
+    struct spawn_plan plan = {.descriptors = {0, 1, 2, -1, -1, -1, -1, -1}, .descriptor_count = 8};
+    int one = next_free(3), other = next_free(one + 1);
+    char line[120];
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        int ends[2];
-        assert_int_equal(pipe(ends), 0);
-        assert_true(write(ends[1], words[i], strlen(words[i])) > 0);
-        assert_int_equal(dup2(ends[0], SWAPPED + i), SWAPPED + i);
-        for (int end = 0; end < 2; end++) {
-            if (ends[end] != SWAPPED && ends[end] != SWAPPED + 1)
-                close(ends[end]);
-        }
-    }
-    struct ended ended = run_shell(
-        "read a <&6; read b <&7; [ \"$a\" = seven ] && [ \"$b\" = six ] || exit 1", &plan);
+    put_word(one, "one\n");
+    put_word(other, "other\n");
+    plan.descriptors[one] = other;
+    plan.descriptors[other] = one;
+    snprintf(line, sizeof line, "read a <&%d; read b <&%d; [ \"$a $b\" = 'other one' ] || exit 1",
+             one, other);
+    struct ended ended = run_shell(line, &plan);
     assert_int_equal(ended.signal, 0);
     assert_int_equal(ended.status, 0);
-    close(SWAPPED);
-    close(SWAPPED + 1);
+    close(one);
+    close(other);
 }
 
 /* They wait until the process knows what to do with them; what else was blocked is not handed on.
