@@ -46,11 +46,14 @@ static uint64_t block_began_ns(const struct loop_monitor *monitor)
     return monitor->polling ? returned_ns(monitor) : monitor->began_ns;
 }
 
-/* How long it has lasted since from_ns, without the time in which the process was stopped. */
+/* How long it has lasted since from_ns, without the time in which the process was stopped. Each
+ * request asks, and hardly any block is long enough for a stop. */
 static uint64_t ran_since(const struct loop_monitor *monitor, uint64_t from_ns, uint64_t now_ns)
 {
-    return trip_elapsed_ns(from_ns, now_ns) -
-           stops_since(&monitor->recording->watch.stops, from_ns, now_ns);
+    uint64_t all_ns = trip_elapsed_ns(from_ns, now_ns);
+    if (all_ns < STOP_MS * MS)
+        return all_ns;
+    return all_ns - stops_since(&monitor->recording->watch.stops, from_ns, now_ns);
 }
 
 /* ------------------------------------------------------------------ who waited */
@@ -222,6 +225,8 @@ static void leave_out_stops(struct loop_monitor *monitor, uint64_t now_ns)
 {
     monitor->entered_ns = monitor->began_ns;
     uint64_t began_ns = now_ns - ran_since(monitor, monitor->began_ns, now_ns);
+    if (began_ns == monitor->began_ns)
+        return;
     monitor->tick_ns += (began_ns - monitor->began_ns) / (TICK_MS * MS) * (TICK_MS * MS);
     monitor->began_ns = began_ns;
 }
