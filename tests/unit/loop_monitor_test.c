@@ -735,6 +735,18 @@ static void stop_in_a_trip(void *data)
     trip_deliver(&trip, TRIP_SUCCEEDED);
 }
 
+/* The stall that a stop has interrupted: it covers the end of the hold, and has lasted without the
+ * stop. */
+static struct trace_record find_stopped_stall(const struct hold *hold)
+{
+    const struct hold end = {.from_ns = hold->to_ns, .to_ns = hold->to_ns};
+    struct trace_record stall = find_stall(hold->recording, end);
+    uint64_t ran_ns = hold->to_ns - hold->from_ns - 1000 * MS, slack_ns = 500 * MS;
+    assert_in_range(stall.ended_ns - stall.began_ns, 60 * MS, ran_ns + slack_ns);
+    assert_true(stall.longest_wait_ns <= ran_ns + slack_ns);
+    return stall;
+}
+
 /* The rest of the block begins when the stop is over; the trip that holds the loop began before. */
 static void test_who_was_stopped_still_held_the_loop(void **state)
 {
@@ -742,12 +754,57 @@ static void test_who_was_stopped_still_held_the_loop(void **state)
     struct hold hold = {.recording = observed->recording, .monitor = &observed->monitor};
     observed_loop_call(observed, stop_in_a_trip, &hold);
     settle(observed);
-    hold.from_ns = hold.to_ns;
-    struct trace_record stall = find_stall(observed->recording, hold);
+    struct trace_record stall = find_stopped_stall(&hold);
     assert_int_equal(stall.work, 4);
     assert_int_equal(stall.kernel, 2);
     assert_int_equal(stall.size, 1000);
     assert_int_equal(stall.times, 1);
+}
+
+/* Its bytes came on no socket that could be asked; it is not late. */
+static void stop_in_a_request(void *data)
+{
+    struct service *service = data;
+    loop_monitor_request(&service->observed->monitor, -1, trip_clock_ns());
+    counter_set(&service->observed->recording->loop.route, ROUTE);
+    hold_stop_and_hold(&service->hold);
+}
+
+static void test_a_request_that_was_stopped_still_held_the_loop(void **state)
+{
+    struct observed_loop *observed = *state;
+    struct service service = {.observed = observed};
+    service.hold.recording = observed->recording;
+    service.hold.monitor = &observed->monitor;
+    observed_loop_call(observed, stop_in_a_request, &service);
+    settle(observed);
+    struct trace_record stall = find_stopped_stall(&service.hold);
+    assert_int_equal(stall.route, ROUTE);
+    assert_int_equal(stall.kernel, 0);
+}
+
+static void send_stop_and_hold(void *data)
+{
+    struct service *service = data;
+    send_from(service, CLIENTS);
+    await_arrival(service);
+    hold_stop_and_hold(&service->hold);
+}
+
+/* They came before the stop, and have waited as long as the loop ran. */
+static void test_requests_that_waited_through_a_stop_are_counted(void **state)
+{
+    struct observed_loop *observed = *state;
+    static struct service service;
+    service_open(&service, observed);
+    service.hold.recording = observed->recording;
+    service.hold.monitor = &observed->monitor;
+    observed_loop_call(observed, send_stop_and_hold, &service);
+    service_await(&service, CLIENTS);
+    find_stopped_stall(&service.hold);
+    assert_int_equal(counter_get(&observed->recording->loop.waiters), CLIENTS);
+    assert_int_equal(waited_for_stalls(observed->recording), CLIENTS);
+    service_close(&service);
 }
 
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
@@ -781,6 +838,8 @@ int main(void)
         LOOP_TEST(test_requests_that_were_not_late_are_not_counted),
         LOOP_TEST(test_a_stop_is_no_part_of_a_block),
         LOOP_TEST(test_who_was_stopped_still_held_the_loop),
+        LOOP_TEST(test_a_request_that_was_stopped_still_held_the_loop),
+        LOOP_TEST(test_requests_that_waited_through_a_stop_are_counted),
     };
     return cmocka_run_group_tests_name("loop_monitor", tests, NULL, NULL);
 }
